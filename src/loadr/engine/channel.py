@@ -1,0 +1,209 @@
+"""The control channel between an agent and one of its workers.
+
+A Unix socket pair; each frame is a little-endian u32 length and a MessagePack body of one tagged struct below.
+Down come orders, up come answers, one `WorkerSecond` a second and one `WorkerDone`. Both ends check what they
+decode (msgspec is strict about types), and neither trusts the other to be quick: reads and writes are bounded.
+All instants are CLOCK_BOOTTIME nanoseconds of this machine; ``run_ns`` counts from the start instant.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeVar
+
+import msgspec
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+LENGTH = struct.Struct("<I")
+
+
+class Order(msgspec.Struct, frozen=True, tag=True):
+    """Agent → worker."""
+
+
+class ShareOrder(msgspec.Struct, frozen=True):
+    """`loadr.schedule.share.ScenarioShare`, on this channel."""
+
+    scenario: str
+    from_run_ns: int
+    slots: bytes
+    vu_slots: bytes = b""
+
+
+class PrepareOrder(Order, frozen=True):
+    """Load the plan: import scripts, compile flows, open data. Answered by `WorkerPrepared`."""
+
+    run_id: str
+    plan_json: bytes
+    files_dir: str  # every file of the plan stands here under its own path
+    worker: int  # index within the agent
+
+
+class ArmOrder(Order, frozen=True):
+    """Take these shares and build what the start needs. Answered by `WorkerArmed`."""
+
+    shares: list[ShareOrder]
+
+
+class StartOrder(Order, frozen=True):
+    """Begin at this instant. Arrivals planned before ``now`` are missed, never made up for."""
+
+    start_boot_ns: int
+
+
+class ReshareOrder(Order, frozen=True):
+    """Shares that hold from their ``from_run_ns`` on."""
+
+    shares: list[ShareOrder]
+
+
+class StopOrder(Order, frozen=True):
+    """Start nothing more. ``graceful`` lets iterations finish within the scenario's graceful stop; otherwise
+    they are interrupted at once. Answered, as is a normal end, by `WorkerDone`."""
+
+    graceful: bool
+    cause: str
+
+
+class ExitOrder(Order, frozen=True):
+    """Leave the process."""
+
+
+class Report(msgspec.Struct, frozen=True, tag=True):
+    """Worker → agent."""
+
+
+class WorkerReady(Report, frozen=True):
+    """The process is up, its libraries are imported."""
+
+    pid: int
+
+
+class WorkerPrepared(Report, frozen=True):
+    fault: int = 0  # coordination FaultKind; 0 is none
+    detail: str = ""
+
+
+class WorkerArmed(Report, frozen=True):
+    fault: int = 0
+    detail: str = ""
+
+
+class WorkerStarted(Report, frozen=True):
+    start_error_ns: int  # actual − ordered start
+
+
+class NewSeries(msgspec.Struct, frozen=True, array_like=True):
+    """From now on ``id`` stands for this series on this channel."""
+
+    id: int
+    metric: str
+    kind: int
+    tags: list[tuple[str, str]]
+
+
+class Trend(msgspec.Struct, frozen=True, array_like=True):
+    """Sparse histogram: ``indices`` (int32) and ``counts`` (int64), little-endian, same length, ascending."""
+
+    series: int
+    indices: bytes
+    counts: bytes
+    count: int
+    sum_ns: int
+    min_ns: int
+    max_ns: int
+    clipped: int
+
+
+class SecondSlice(msgspec.Struct, frozen=True, array_like=True):
+    """What completed in second ``second`` of the run's timeline [second, second+1)."""
+
+    second: int
+    counters: list[tuple[int, int]]  # series, total
+    rates: list[tuple[int, int, int]]  # series, passes, fails
+    gauges: list[tuple[int, int, int, int]]  # series, last, min, max
+    trends: list[Trend]
+
+
+class WorkerSecond(Report, frozen=True):
+    """Sent just after each second boundary of the timeline, and once more before `WorkerDone`."""
+
+    new_series: list[NewSeries]
+    slices: list[SecondSlice]
+    cpu_ns: int  # CPU time of the process since the last one
+    wall_ns: int  # elapsed since the last one
+    loop_lag_ns: int  # the worst lateness of the loop's own one-second timer
+    lag_p99_ns: int  # iteration lag of open scenarios in the period; 0 without
+    vus: int
+    rss_bytes: int
+
+
+class ScenarioLedger(msgspec.Struct, frozen=True):
+    """Counted at dispatch, apart from the samples. See `loadr.coordination.messages.Ledger`."""
+
+    scenario: str
+    planned: int
+    started: int
+    finished: int
+    interrupted: int
+    dropped: int
+    missed: int
+    requests: int
+
+
+class WorkerDone(Report, frozen=True):
+    """The last of a run. ``cause`` is empty for a normal end."""
+
+    ledgers: list[ScenarioLedger]
+    cause: str = ""
+
+
+class WorkerEvent(Report, frozen=True):
+    """``kind``: "script_exception" or "abort" (the test asks the whole run to stop)."""
+
+    kind: str
+    detail: str
+
+
+OrderMessage = PrepareOrder | ArmOrder | StartOrder | ReshareOrder | StopOrder | ExitOrder
+ReportMessage = (
+    WorkerReady | WorkerPrepared | WorkerArmed | WorkerStarted | WorkerSecond | WorkerDone | WorkerEvent
+)
+order_decoder = msgspec.msgpack.Decoder(OrderMessage)
+report_decoder = msgspec.msgpack.Decoder(ReportMessage)
+_encoder = msgspec.msgpack.Encoder()
+
+T = TypeVar("T")
+
+
+def encode_frame(message: OrderMessage | ReportMessage) -> bytes:
+    """Length and body. Raises `ValueError` over 64 MiB."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise ValueError(f"a control frame of {len(body)} bytes is over the limit of {MAX_FRAME_BYTES}")
+    return LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Bytes in, whole messages out. Raises `ValueError` or `msgspec.DecodeError` on a broken peer."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[T]) -> None:
+        self._decoder = decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[T]:
+        """Every message that is complete after ``data``."""
+        buffer = self._buffer
+        buffer += data
+        out: list[T] = []
+        at = 0
+        while len(buffer) - at >= 4:
+            (length,) = LENGTH.unpack_from(buffer, at)
+            if length > MAX_FRAME_BYTES:
+                raise ValueError(f"a control frame announces {length} bytes; the limit is {MAX_FRAME_BYTES}")
+            if len(buffer) - at - 4 < length:
+                break
+            out.append(self._decoder.decode(bytes(buffer[at + 4 : at + 4 + length])))
+            at += 4 + length
+        del buffer[:at]
+        return out

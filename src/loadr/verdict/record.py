@@ -1,0 +1,87 @@
+"""The record of a run: the facts from which the live view, the summary and every report are made.
+
+The controller's shell fills one while the run goes on. Nothing here is a percentile: those are computed from
+`RunMetrics` (merged histograms) when somebody looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loadr.metrics.merge import RunMetrics
+from loadr.plan.model import Plan
+
+RunState = Literal[
+    "preparing", "arming", "committed", "running", "stopping", "complete", "incomplete", "failed"
+]
+
+
+@dataclass(slots=True)
+class ScenarioAccount:
+    """R5: planned = started + dropped + missed; started = finished + interrupted + lost. From the ledgers of the
+    agents; ``expected`` is what the schedule says, computed apart from any agent (None: closed model, or stopped
+    early)."""
+
+    scenario: str
+    planned: int = 0
+    started: int = 0
+    finished: int = 0
+    interrupted: int = 0
+    dropped: int = 0
+    missed: int = 0
+    lost: int = 0
+    requests: int = 0
+    expected: int | None = None
+
+    @property
+    def balanced(self) -> bool:
+        return (
+            self.planned == self.started + self.dropped + self.missed
+            and self.started == self.finished + self.interrupted + self.lost
+        )
+
+
+@dataclass(slots=True)
+class AgentRecord:
+    """One agent in one run. Percent are 0–100 of the cores its workers may use."""
+
+    agent_id: str
+    name: str
+    state: str = "online"  # online | suspect | lost | finished
+    share: float = 0.0  # fraction of the slots
+    workers: int = 1
+    requests: int = 0  # from merged deltas
+    ledger_requests: int | None = None  # from its final ledger
+    start_skew_ns: int | None = None  # measured: actual − agreed start instant
+    start_mono_ns: int | None = None  # that instant on the agent's monotonic clock
+    clock_bound_ns: int | None = None  # error bound of the conversion
+    wall_error_ms: int | None = None  # its wall clock − ours, for people only
+    cpu_percent: float = 0.0  # last
+    cpu_max_percent: float = 0.0
+    lag_p99_ns: int = 0  # worst second
+    loop_lag_ns: int = 0
+    rss_bytes: int = 0
+    vus: int = 0
+    lost_at_s: float | None = None
+    last_acked_s: int | None = None
+    missing_at_most: int | None = None  # requests that may be missing from the totals; None: unknown
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """Times in seconds are on the run's timeline; ``started_unix_ms`` is for people."""
+
+    run_id: str
+    plan: Plan
+    state: RunState = "preparing"
+    cause: str = ""  # why it did not just complete, in words
+    stopped_by: Literal["", "threshold", "operator", "test", "loss", "script"] = ""
+    started_unix_ms: int = 0
+    elapsed_s: float = 0.0
+    duration_s: float = 0.0  # of load, once it is over
+    metrics: RunMetrics = field(default_factory=RunMetrics)
+    agents: dict[str, AgentRecord] = field(default_factory=dict)
+    accounts: dict[str, ScenarioAccount] = field(default_factory=dict)
+    aborting_threshold: str = ""  # `metric: expression` that ended the run
+    notes: list[str] = field(default_factory=list)  # what limits trust, in words
