@@ -1,0 +1,1 @@
+"""loadr: a distributed load tester. Scenario scripts import their names from here."""
