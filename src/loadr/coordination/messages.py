@@ -243,9 +243,7 @@ class Goodbye:
     drained: bool
 
 
-AgentMessage = (
-    Register | AgentBeat | FileRequest | Prepared | Armed | Metrics | RunEvent | Goodbye
-)
+AgentMessage = Register | AgentBeat | FileRequest | Prepared | Armed | Metrics | RunEvent | Goodbye
 
 
 # --- controller → agent ------------------------------------------------------------------------------------
@@ -361,6 +359,4 @@ class Drain:
     reason: str = ""
 
 
-ControllerMessage = (
-    Registered | Refused | ControllerBeat | Assignment | FileChunk | Desired | Drain
-)
+ControllerMessage = Registered | Refused | ControllerBeat | Assignment | FileChunk | Desired | Drain

@@ -9,7 +9,7 @@ All instants are CLOCK_BOOTTIME nanoseconds of this machine; ``run_ns`` counts f
 from __future__ import annotations
 
 import struct
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -184,7 +184,7 @@ def encode_frame(message: OrderMessage | ReportMessage) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-class FrameReader:
+class FrameReader(Generic[T]):
     """Bytes in, whole messages out. Raises `ValueError` or `msgspec.DecodeError` on a broken peer."""
 
     def __init__(self, decoder: msgspec.msgpack.Decoder[T]) -> None:

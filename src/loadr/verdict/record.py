@@ -12,9 +12,7 @@ from typing import Literal
 from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import Plan
 
-RunState = Literal[
-    "preparing", "arming", "committed", "running", "stopping", "complete", "incomplete", "failed"
-]
+RunState = Literal["preparing", "arming", "committed", "running", "stopping", "complete", "incomplete", "failed"]
 
 
 @dataclass(slots=True)
