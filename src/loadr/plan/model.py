@@ -94,6 +94,7 @@ class ScenarioBase(Frozen):
     function: str | None = None  # the decorated function; None: the script's only scenario
     start_time_ns: DurationNs = Field(default=0, alias="start_time")
     graceful_stop_ns: DurationNs = Field(default=30_000_000_000, alias="graceful_stop")
+    uses: tuple[str, ...] = ()  # data sets it reads, in the plan's order; filled in when the plan is loaded
 
 
 Rate = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
