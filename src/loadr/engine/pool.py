@@ -1,0 +1,452 @@
+"""The pool: the worker processes of one agent, from the agent's side.
+
+Takes orders for the whole agent (prepare, arm, start, stop) and gives `PoolEvent`s to one function, on the agent's
+event loop. Every wait has a limit; a worker that dies, falls silent or does not end in time is reported by name and
+never waited for. Workers are spawned ahead and serve one run each: `renew` after a run gives fresh ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from loadr.clock import boottime_ns
+from loadr.engine.channel import (
+    ArmOrder,
+    ExitOrder,
+    PrepareOrder,
+    ReportMessage,
+    ReshareOrder,
+    ScenarioLedger,
+    ShareOrder,
+    StartOrder,
+    StopOrder,
+    WorkerArmed,
+    WorkerDone,
+    WorkerEvent,
+    WorkerPrepared,
+    WorkerReady,
+    WorkerSecond,
+    WorkerStarted,
+)
+from loadr.engine.faults import Fault
+from loadr.engine.page import (
+    ALIVE_AT,
+    ITERATIONS_FINISHED,
+    ITERATIONS_STARTED,
+    LEASE_END,
+    REQUESTS_FINISHED,
+    REQUESTS_STARTED,
+    REVISION,
+)
+from loadr.engine.pool_events import (
+    PoolArmed,
+    PoolEvent,
+    PoolFinished,
+    PoolHealth,
+    PoolInterval,
+    PoolNotice,
+    PoolPrepared,
+    PoolStarted,
+    PoolWorkerLost,
+)
+from loadr.engine.process import WorkerProcess
+from loadr.engine.sparse import interval_of
+from loadr.errors import FleetFault
+from loadr.metrics.series import Kind, SeriesKey
+from loadr.plan.model import Plan
+from loadr.schedule.ownership import split
+from loadr.schedule.share import ScenarioShare
+
+READY_LIMIT_S = 20.0
+PREPARE_LIMIT_S = 60.0
+ARM_LIMIT_S = 10.0
+START_LIMIT_S = 10.0
+END_GRACE_S = 5.0
+"""How long after a scenario's graceful stop a worker may take to say that it is done; then it is killed."""
+EXIT_LIMIT_S = 1.0
+FROZEN_TURNS = 10
+"""A worker whose page does not move for so many seconds is killed. Counted in turns of the agent's own timer and not
+by the clock, so that an agent that was frozen together with its workers does not blame them."""
+
+
+@dataclass(slots=True)
+class _Member:
+    """One worker and what the pool knows of it in this run."""
+
+    process: WorkerProcess
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    series: dict[int, SeriesKey] = field(default_factory=dict)
+    last: WorkerSecond | None = None
+    done: WorkerDone | None = None
+    alive_at: int = 0
+    still_turns: int = 0
+
+    @property
+    def lost(self) -> bool:
+        return bool(self.process.how_ended)
+
+    @property
+    def name(self) -> str:
+        return f"worker {self.process.index} (pid {self.process.pid})"
+
+
+class _Round:
+    """One order to all workers: over when each has answered or died, or when the limit is reached.
+
+    ``on_over`` gets the answers and the members that gave none.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[_Member],
+        limit_s: float,
+        on_over: Callable[[list[ReportMessage], list[_Member]], None],
+    ) -> None:
+        self._open = {id(member): member for member in members}
+        self._silent: list[_Member] = []
+        self._answers: list[ReportMessage] = []
+        self._on_over = on_over
+        self._timer = asyncio.get_running_loop().call_later(limit_s, self._finish)
+
+    def answer(self, member: _Member, report: ReportMessage | None) -> None:
+        """A report of the expected kind, or None when the worker died."""
+        if self._open.pop(id(member), None) is None:
+            return
+        if report is None:
+            self._silent.append(member)
+        else:
+            self._answers.append(report)
+        if not self._open:
+            self._finish()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+        self._open.clear()
+
+    def _finish(self) -> None:
+        self._timer.cancel()
+        silent = self._silent + list(self._open.values())
+        self._open.clear()
+        self._on_over(self._answers, silent)
+
+
+class WorkerPool:
+    """``workers`` processes (≥ 1). Methods are called on one event loop, in the main thread.
+
+    Order of a run: `prepare` → PoolPrepared → `arm` → PoolArmed → `set_lease` (and again and again) → `start` →
+    PoolStarted, PoolInterval …, PoolFinished → `renew`. `stop` and `kill` may come at any time after `prepare`,
+    and always lead to PoolFinished.
+    """
+
+    def __init__(self, workers: int, on_event: Callable[[PoolEvent], None]) -> None:
+        if workers < 1:
+            raise ValueError("a pool has at least one worker")
+        self.workers = workers
+        self._on_event = on_event
+        self._members: list[_Member] = []
+        self._in_run = False
+        self._plan: Plan | None = None
+        self._round: _Round | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._revision = 0
+
+    # --- life of the processes ------------------------------------------------------------------------------
+
+    async def spawn(self) -> None:
+        """Start the workers and wait until they are up.
+
+        Raises `FleetFault` if one is not up within 20 s, or dies; then none is left.
+        """
+        self._members = [
+            _Member(WorkerProcess(index, self._on_report, self._on_exit)) for index in range(self.workers)
+        ]
+        try:
+            for member in self._members:
+                await member.process.spawn()
+            async with asyncio.timeout(READY_LIMIT_S):
+                for member in self._members:
+                    await member.ready.wait()
+                    if member.lost:
+                        raise FleetFault(f"{member.name} {member.process.how_ended} while it came up")
+        except TimeoutError:
+            await self._end_all()
+            raise FleetFault(f"the workers were not up within {READY_LIMIT_S:.0f} s") from None
+        except BaseException:
+            await self._end_all()
+            raise
+
+    async def renew(self) -> None:
+        """End the workers of the run that is over and spawn fresh ones. Raises as `spawn` does."""
+        await self._end_all()
+        await self.spawn()
+
+    async def close(self) -> None:
+        """End all workers. No event comes afterwards."""
+        await self._end_all()
+
+    def kill(self) -> None:
+        """End all load now, by SIGKILL; what was in flight is not counted. PoolFinished(cause="killed") follows."""
+        for member in self._members:
+            member.process.kill("asked to")
+        self._finish("killed")
+
+    async def _end_all(self) -> None:
+        self._leave_run()
+        members, self._members = self._members, []
+        for member in members:
+            member.process.send(ExitOrder())
+        for limit_s in (EXIT_LIMIT_S, None):
+            waits = [m.process.gone.wait() for m in members if m.process.pid]
+            try:
+                async with asyncio.timeout(limit_s):
+                    await asyncio.gather(*waits)
+            except TimeoutError:
+                for member in members:
+                    member.process.kill()
+        for member in members:
+            member.process.close()
+
+    # --- orders of a run ------------------------------------------------------------------------------------
+
+    def prepare(self, run_id: str, plan_json: bytes, files_dir: str) -> None:
+        """Have every worker load the plan; its files stand under ``files_dir``. PoolPrepared follows."""
+        self._in_run = True
+
+        def over(answers: list[ReportMessage], silent: list[_Member]) -> None:
+            self._on_event(PoolPrepared(*self._fault_of(answers, silent, "load the plan", PREPARE_LIMIT_S)))
+
+        self._begin_round(PREPARE_LIMIT_S, over)
+        for member in self._members:
+            order = PrepareOrder(
+                run_id=run_id, plan_json=plan_json, files_dir=files_dir, worker=member.process.index
+            )
+            member.process.send(order)
+        self._answer_for_the_dead()
+
+    def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None:
+        """Deal this agent's shares to the workers. PoolArmed follows."""
+        self._plan = plan
+
+        def over(answers: list[ReportMessage], silent: list[_Member]) -> None:
+            self._on_event(PoolArmed(*self._fault_of(answers, silent, "take its share", ARM_LIMIT_S)))
+
+        self._begin_round(ARM_LIMIT_S, over)
+        for member, orders in zip(self._members, self._deal(shares, plan), strict=True):
+            member.process.send(ArmOrder(shares=orders))
+        self._answer_for_the_dead()
+
+    def set_lease(self, end_boot_ns: int) -> None:
+        """Nothing is dispatched at or after this instant of CLOCK_BOOTTIME, on any worker, from now on."""
+        for member in self._members:
+            member.process.page.words[LEASE_END] = end_boot_ns
+
+    def start(self, start_boot_ns: int) -> None:
+        """Begin at this instant. PoolStarted follows once every worker has begun."""
+        loop = asyncio.get_running_loop()
+        wait_s = max(0, start_boot_ns - boottime_ns()) / 1e9
+        self._begin_round(wait_s + START_LIMIT_S, self._started)
+        for member in self._members:
+            member.process.send(StartOrder(start_boot_ns=start_boot_ns))
+        if self._plan is not None:
+            ends = (s.start_time_ns + s.duration_ns + s.graceful_stop_ns for s in self._plan.scenarios.values())
+            self._set_deadline(wait_s + max(ends) / 1e9 + END_GRACE_S)
+        if self._watch is None:
+            self._watch = loop.call_later(1.0, self._watch_frozen)
+        self._answer_for_the_dead()
+
+    def reshare(self, shares: Sequence[ScenarioShare]) -> None:
+        """Shares that hold from their own ``from_run_ns`` on, dealt again among the workers."""
+        if self._plan is None:
+            return
+        self._revision += 1
+        for member, orders in zip(self._members, self._deal(shares, self._plan), strict=True):
+            member.process.page.words[REVISION] = self._revision
+            member.process.send(ReshareOrder(shares=orders))
+
+    def stop(self, graceful: bool, cause: str) -> None:
+        """Start nothing more. ``graceful`` waits for iterations within each scenario's graceful stop."""
+        for member in self._members:
+            member.process.send(StopOrder(graceful=graceful, cause=cause))
+        graceful_ns = 0
+        if graceful and self._plan is not None:
+            graceful_ns = max(s.graceful_stop_ns for s in self._plan.scenarios.values())
+        self._set_deadline(graceful_ns / 1e9 + END_GRACE_S)
+        self._finish_if_all_done(cause)
+
+    def health(self) -> PoolHealth:
+        """Of the workers' last second; zeros while none has begun."""
+        lasts = [m.last for m in self._members if m.last is not None and not m.lost]
+        if not lasts:
+            return PoolHealth()
+        wall_ns = sum(last.wall_ns for last in lasts)
+        return PoolHealth(
+            cpu_percent=min(100.0, 100.0 * sum(last.cpu_ns for last in lasts) / wall_ns) if wall_ns else 0.0,
+            rss_bytes=sum(last.rss_bytes for last in lasts),
+            loop_lag_ns=max(last.loop_lag_ns for last in lasts),
+            lag_p99_ns=max(last.lag_p99_ns for last in lasts),
+            vus=sum(last.vus for last in lasts),
+        )
+
+    def _deal(self, shares: Sequence[ScenarioShare], plan: Plan) -> list[list[ShareOrder]]:
+        """One list of orders per worker; a worker that is gone gets none, and the others its part."""
+        names = [str(m.process.index) for m in self._members if not m.lost]
+        orders: dict[str, list[ShareOrder]] = {name: [] for name in names}
+        for share in shares if names else ():
+            for name, part in split(share, plan.scenarios[share.scenario], names, plan.seed).items():
+                orders[name].append(ShareOrder(part.scenario, part.from_run_ns, part.slots, part.vu_slots))
+        return [orders.get(str(m.process.index), []) for m in self._members]
+
+    # --- rounds, deadlines ----------------------------------------------------------------------------------
+
+    def _begin_round(
+        self, limit_s: float, on_over: Callable[[list[ReportMessage], list[_Member]], None]
+    ) -> None:
+        if self._round is not None:
+            self._round.cancel()
+        self._round = _Round(self._members, limit_s, on_over)
+
+    def _answer(self, member: _Member, report: ReportMessage | None) -> None:
+        if self._round is not None:
+            self._round.answer(member, report)
+
+    def _answer_for_the_dead(self) -> None:
+        for member in self._members:
+            if member.lost:
+                self._answer(member, None)
+
+    def _fault_of(
+        self, answers: list[ReportMessage], silent: list[_Member], what: str, limit_s: float
+    ) -> tuple[int, str]:
+        for answer in answers:
+            if isinstance(answer, WorkerPrepared | WorkerArmed) and answer.fault:
+                return answer.fault, answer.detail
+        for member in silent:
+            if member.lost:
+                return Fault.WORKER, f"{member.name} {member.process.how_ended}"
+            return Fault.TIMEOUT, f"{member.name} did not {what} within {limit_s:.0f} s"
+        return Fault.NONE, ""
+
+    def _started(self, answers: list[ReportMessage], silent: list[_Member]) -> None:
+        for member in silent:
+            member.process.kill(f"it did not begin within {START_LIMIT_S:.0f} s of the start")
+        errors = [answer.start_error_ns for answer in answers if isinstance(answer, WorkerStarted)]
+        if errors:
+            self._on_event(PoolStarted(max(errors, key=abs)))
+
+    def _set_deadline(self, delay_s: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(delay_s, self._deadline_reached)
+
+    def _deadline_reached(self) -> None:
+        self._deadline = None
+        for member in self._members:
+            if member.done is None:
+                member.process.kill("it did not end in time")
+
+    def _watch_frozen(self) -> None:
+        self._watch = asyncio.get_running_loop().call_later(1.0, self._watch_frozen)
+        for member in self._members:
+            alive_at = member.process.page.words[ALIVE_AT]
+            moved = alive_at != member.alive_at or member.done is not None
+            member.still_turns = 0 if moved else member.still_turns + 1
+            member.alive_at = alive_at
+            if member.still_turns >= FROZEN_TURNS:
+                member.process.kill(f"it was frozen for {FROZEN_TURNS} s")
+
+    # --- what workers say -----------------------------------------------------------------------------------
+
+    def _on_report(self, process: WorkerProcess, report: ReportMessage) -> None:
+        member = self._member_of(process)
+        if member is None:
+            return
+        match report:
+            case WorkerReady():
+                member.ready.set()
+            case WorkerPrepared() | WorkerArmed() | WorkerStarted():
+                self._answer(member, report)
+            case WorkerSecond():
+                self._take_second(member, report)
+            case WorkerEvent():
+                self._on_event(PoolNotice(report.kind, report.detail))
+            case WorkerDone():
+                member.done = report
+                self._finish_if_all_done(report.cause)
+
+    def _take_second(self, member: _Member, report: WorkerSecond) -> None:
+        member.last = report
+        for new in report.new_series:
+            member.series[new.id] = SeriesKey(new.metric, Kind(new.kind), tuple(new.tags))
+        for slice_ in report.slices:
+            self._on_event(PoolInterval(interval_of(slice_, member.series)))
+
+    def _on_exit(self, process: WorkerProcess, how: str) -> None:
+        member = self._member_of(process)
+        if member is None:
+            return
+        member.ready.set()
+        if self._in_run and member.done is None:
+            words = process.page.words
+            self._on_event(
+                PoolWorkerLost(
+                    worker=process.index,
+                    pid=process.pid,
+                    how=how,
+                    requests_started=words[REQUESTS_STARTED],
+                    requests_finished=words[REQUESTS_FINISHED],
+                    iterations_started=words[ITERATIONS_STARTED],
+                    iterations_finished=words[ITERATIONS_FINISHED],
+                )
+            )
+        self._answer(member, None)
+        self._finish_if_all_done("workers lost")
+
+    def _member_of(self, process: WorkerProcess) -> _Member | None:
+        """None for a process of an earlier run."""
+        return next((member for member in self._members if member.process is process), None)
+
+    def _finish_if_all_done(self, cause: str) -> None:
+        if all(member.done is not None or member.lost for member in self._members):
+            causes = [member.done.cause for member in self._members if member.done is not None]
+            self._finish(next((c for c in causes if c), "") if causes else cause)
+
+    def _finish(self, cause: str) -> None:
+        if not self._in_run:
+            return
+        self._leave_run()
+        done = [member.done for member in self._members if member.done is not None]
+        self._on_event(PoolFinished(_sum_ledgers(done), cause))
+
+    def _leave_run(self) -> None:
+        self._in_run = False
+        for timer in (self._deadline, self._watch):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._watch = None
+        if self._round is not None:
+            self._round.cancel()
+            self._round = None
+
+
+def _sum_ledgers(reports: Iterable[WorkerDone]) -> tuple[ScenarioLedger, ...]:
+    """One ledger per scenario, in the order in which workers name them."""
+    sums: dict[str, list[int]] = {}
+    for report in reports:
+        for ledger in report.ledgers:
+            figures = (
+                ledger.planned,
+                ledger.started,
+                ledger.finished,
+                ledger.interrupted,
+                ledger.dropped,
+                ledger.missed,
+                ledger.requests,
+            )
+            old = sums.get(ledger.scenario)
+            sums[ledger.scenario] = (
+                list(figures) if old is None else [a + b for a, b in zip(old, figures, strict=True)]
+            )
+    return tuple(ScenarioLedger(name, *figures) for name, figures in sums.items())

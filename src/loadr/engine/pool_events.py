@@ -1,0 +1,91 @@
+"""What a worker pool tells the agent. Plain values; ``fault`` is a `loadr.engine.faults.Fault` (0: none)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loadr.engine.channel import ScenarioLedger
+from loadr.metrics.delta import IntervalDelta
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPrepared:
+    """Every worker has loaded the plan, or one could not: its own words are in ``detail``."""
+
+    fault: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolArmed:
+    """Every worker holds its share and its VUs, or one could not."""
+
+    fault: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStarted:
+    """Every worker has begun. ``start_error_ns`` is actual − ordered start of the worst one."""
+
+    start_error_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolInterval:
+    """One second of one worker. Several come for the same second: of several workers, and late ones.
+
+    The receiver adds them up with `loadr.metrics.merge.add_source` (gauges of several workers are summed; a worker
+    sends its gauges once per second only).
+    """
+
+    delta: IntervalDelta
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWorkerLost:
+    """A worker died in a run, with what its page of shared memory says that it had done. The others go on."""
+
+    worker: int
+    pid: int
+    how: str  # "was killed by SIGKILL"
+    requests_started: int
+    requests_finished: int
+    iterations_started: int
+    iterations_finished: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNotice:
+    """From a script: ``kind`` is "script_exception" or "abort" (the test asks the whole run to stop)."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFinished:
+    """The last of a run: every worker is done or lost. Ledgers are summed over the workers that are left.
+
+    ``cause``: "" for a normal end, the cause given to `stop`, "orphaned" (the lease ran out), "killed", or
+    "workers lost" when none is left.
+    """
+
+    ledgers: tuple[ScenarioLedger, ...]
+    cause: str = ""
+
+
+PoolEvent = (
+    PoolPrepared | PoolArmed | PoolStarted | PoolInterval | PoolWorkerLost | PoolNotice | PoolFinished
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHealth:
+    """Of the last second: CPU of all workers' cores (0–100), memory together, the worst lateness, VUs together."""
+
+    cpu_percent: float = 0.0
+    rss_bytes: int = 0
+    loop_lag_ns: int = 0
+    lag_p99_ns: int = 0
+    vus: int = 0
