@@ -68,10 +68,10 @@ class LiveAgent(msgspec.Struct, frozen=True, kw_only=True):
 class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     """What people watch while a run goes on.
 
-    Rates are per second: ``rate_per_s`` and ``iterations_per_s`` over the last full seconds of the timeline,
-    ``target_per_s`` from the schedule for the same instant (iterations of open scenarios; None without any).
-    ``percentiles`` cover the last ten seconds. ``failed`` counts requests of the whole run, ``failed_fraction``
-    likewise.
+    Rates are per second over the last full seconds of the timeline: ``rate_per_s`` of requests,
+    ``iterations_per_s`` of all scenarios, ``open_iterations_per_s`` of those with an open model beside
+    ``target_per_s``, what the schedule wants of them in the same seconds (both None without an open scenario).
+    ``percentiles`` cover the last ten seconds; counts and ``failed_fraction`` the whole run.
     """
 
     run_id: str
@@ -83,6 +83,7 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     left_s: float
     rate_per_s: float
     iterations_per_s: float
+    open_iterations_per_s: float | None
     target_per_s: float | None
     percentiles: Percentiles
     requests: int
@@ -151,22 +152,30 @@ class MetricLine(msgspec.Struct, frozen=True, kw_only=True):
     weak: list[str] = []
 
 
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds of ``count`` requests, from one merged histogram. ``weak`` lists the keys (``p95``, ``p99``)
+    that rest on too few samples for a finite bound."""
+
+    count: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    weak: list[str] = []
+
+
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One row per scenario, name and method. ``outcome`` tells successes from failures: percentiles of the two
-    are never mixed. ``failed_fraction`` is of all requests of that name. Milliseconds."""
+    """One row per scenario, name and method. Durations of successes (``ok``) and of failures (``bad``) are never
+    mixed; a request without a duration (no connection, say) is in ``count`` and ``failed`` only."""
 
     scenario: str
     name: str
     method: str
-    outcome: Literal["ok", "failed"]
     count: int
     rate_per_s: float
-    failed_fraction: float
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
-    weak: list[str] = []
+    failed: int
+    ok: Spread
+    bad: Spread
 
 
 class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,13 +208,15 @@ class AgentLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimelinePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """[t0_s, t1_s) of the run: requests and iterations per second beside the schedule's own rate, percentiles of
-    `http_req_duration` in milliseconds, failed requests per second, VUs at its end, iterations dropped in it."""
+    """[t0_s, t1_s) of the run: requests per second, iterations of open scenarios per second beside what the
+    schedule wants of them (both None without one), percentiles of `http_req_duration` in milliseconds, failed
+    requests per second, VUs at its end, iterations dropped in it."""
 
     t0_s: int
     t1_s: int
     rate_per_s: float
     iterations_per_s: float
+    open_iterations_per_s: float | None
     target_per_s: float | None
     p50_ms: float | None
     p90_ms: float | None
