@@ -1,0 +1,1 @@
+"""The controller's HTTP API: what it serves, and the client that `loadr run --controller` uses."""

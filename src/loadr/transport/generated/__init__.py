@@ -1,0 +1,1 @@
+"""Made from `proto/` by `tools/generate_proto.py`; not edited by hand."""
