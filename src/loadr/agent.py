@@ -1,0 +1,416 @@
+"""The agent: the shell around `AgentCore`: its link, its workers, its files, its signals.
+
+Takes a dialer (gRPC, or the in-memory one of a local run) and gives load at the target and metrics to the controller.
+It decides nothing: what happens becomes an event for the core, what the core answers is carried out here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from loadr.clock import boottime_ns, unix_ms
+from loadr.coordination import agent_io as io
+from loadr.coordination.agent import AgentConfig, AgentCore
+from loadr.coordination.messages import FaultKind, Ledger, RunEventKind
+from loadr.coordination.timing import TIMING, Timing
+from loadr.engine import pool_events as pool_io
+from loadr.engine.pool import WorkerPool
+from loadr.errors import ExitCode, LoadrError, PeerRefused
+from loadr.plan.model import Plan
+from loadr.pump import Pump
+from loadr.transport.link import AgentLink
+from loadr.transport.sandbox import Sandbox, SandboxFault
+from loadr.version import __version__
+
+Logger = Callable[[str, str], None]
+"""Takes a level ("info", "warning", "error") and a line of text."""
+
+HEALTH_EVERY_S = 1.0
+CLOSE_LIMIT_S = 5.0
+QUOTA_BYTES = 256 * 1024 * 1024
+
+NOTICES = {"script_exception": RunEventKind.SCRIPT_EXCEPTION, "abort": RunEventKind.ABORT_REQUESTED}
+
+
+class Dialer(Protocol):
+    """Opens a link to the controller. Raises `PeerRefused` where trying again is of no use, else `LoadrError`."""
+
+    async def dial(self, timeout_s: float) -> AgentLink: ...
+
+
+@dataclass(slots=True)
+class _Engine:
+    """The run that the workers are on."""
+
+    run_id: str
+    generation: int
+    plan: Plan | None = None
+    closed: bool = False
+    armed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetup:
+    """``work_dir`` None: a temporary folder that goes with the agent."""
+
+    name: str
+    workers: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    work_dir: Path | None = None
+    timing: Timing = TIMING
+
+
+class Agent:
+    """One agent in this process. `run` ends when the core says so, with its exit code."""
+
+    def __init__(self, setup: AgentSetup, dialer: Dialer, log: Logger) -> None:
+        import os
+
+        config = AgentConfig(
+            agent_id=setup.name,
+            agent_name=setup.name,
+            incarnation=secrets.token_hex(8),
+            software_version=__version__,
+            cores=len(os.sched_getaffinity(0)),
+            memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+            weight=setup.workers,
+            labels=dict(setup.labels),
+        )
+        self._core = AgentCore(config, setup.timing)
+        self._pump: Pump[io.AgentEvent, io.AgentEffect] = Pump(self._core, self._apply, io.TimePassed)
+        self._dialer = dialer
+        self._log = log
+        self._setup = setup
+        self._pool = WorkerPool(setup.workers, self._on_pool)
+        self._pool_ready: asyncio.Task[None] | None = None
+        self._sandbox: Sandbox
+        self._engine: _Engine | None = None
+        self._link: AgentLink | None = None
+        self._link_task: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._left: asyncio.Future[int] | None = None
+        self._told_unreachable = False
+        self._loop_lag_ns = 0
+
+    async def run(self) -> int:
+        """Serve until told to leave; the exit code. Raises `FleetFault` if the workers can not be started."""
+        loop = asyncio.get_running_loop()
+        own_dir = None
+        work_dir = self._setup.work_dir
+        if work_dir is None:
+            work_dir = own_dir = Path(tempfile.mkdtemp(prefix="loadr-agent-"))
+        health = None
+        try:
+            self._sandbox = Sandbox(work_dir, QUOTA_BYTES)
+            self._left = loop.create_future()
+            self._pool_ready = asyncio.create_task(self._pool.spawn())
+            health = asyncio.create_task(self._sample_health())
+            self._pump.feed(io.TimePassed())
+            # Workers come up while the agent registers; an agent without workers is of no use.
+            first: set[asyncio.Future[None] | asyncio.Future[int]] = {self._pool_ready, self._left}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if self._pool_ready.done():
+                self._pool_ready.result()
+            return await self._left
+        finally:
+            if health is not None:
+                health.cancel()
+            await self._close()
+            if own_dir is not None:
+                shutil.rmtree(own_dir, ignore_errors=True)
+
+    def drain(self, reason: str) -> None:
+        """Finish what is going on, say goodbye and leave; a second call leaves at once."""
+        self._pump.feed(io.DrainRequested(reason))
+
+    async def _close(self) -> None:
+        self._pump.close()
+        if self._link_task is not None:
+            self._link_task.cancel()
+        if self._link is not None:
+            self._close_link(self._link, "leaving")
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_LIMIT_S)
+        if self._pool_ready is not None and not self._pool_ready.done():
+            self._pool_ready.cancel()
+            await asyncio.wait({self._pool_ready}, timeout=CLOSE_LIMIT_S)
+        await self._pool.close()
+
+    # --- effects --------------------------------------------------------------------------------------------
+
+    def _apply(self, effect: io.AgentEffect) -> None:
+        match effect:
+            case io.Send(message):
+                if self._link is not None:
+                    self._link.send(message)
+            case io.SetLease(run_id, generation, end_mono_ns):
+                if self._is_current(run_id, generation):
+                    self._pool.set_lease(end_mono_ns)
+            case io.Dial(max_delay_ns, timeout_ns):
+                self._link_task = asyncio.create_task(self._dial(max_delay_ns, timeout_ns))
+            case io.CloseLink(reason):
+                if self._link_task is not None:
+                    self._link_task.cancel()
+                    self._link_task = None
+                if self._link is not None:
+                    self._close_link(self._link, reason)
+            case io.OpenSandbox():
+                self._open_sandbox(effect)
+            case io.StoreChunk(chunk):
+                self._store(effect)
+            case io.PrepareEngine():
+                self._engine = _Engine(effect.run_id, effect.generation)
+                task = asyncio.create_task(self._prepare(self._engine, effect.plan_json))
+                self._keep(task)
+            case io.ArmEngine(run_id, generation, shares):
+                if self._is_current(run_id, generation) and self._engine is not None and self._engine.plan:
+                    self._engine.armed = True
+                    self._pool.arm(shares, self._engine.plan)
+            case io.StartEngine(run_id, generation, start_mono_ns):
+                if self._is_current(run_id, generation):
+                    self._pool.start(start_mono_ns)
+            case io.StopEngine(run_id, generation, graceful, cause):
+                if self._is_current(run_id, generation):
+                    self._pool.stop(graceful, cause)
+            case io.ForgetRun(run_id, generation):
+                self._forget(run_id, generation)
+            case io.Leave(exit_code, reason):
+                if reason:
+                    self._log("info" if exit_code == 0 else "error", reason)
+                if self._left is not None and not self._left.done():
+                    self._left.set_result(exit_code)
+            case io.Log(level, text):
+                self._log(level, text)
+
+    def _is_current(self, run_id: str, generation: int) -> bool:
+        engine = self._engine
+        return engine is not None and engine.run_id == run_id and engine.generation == generation
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """asyncio holds tasks weakly."""
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # --- link -----------------------------------------------------------------------------------------------
+
+    async def _dial(self, max_delay_ns: int, timeout_ns: int) -> None:
+        await asyncio.sleep(random.uniform(0, max_delay_ns) / 1e9)
+        try:
+            link = await self._dialer.dial(timeout_ns / 1e9)
+        except PeerRefused as refusal:
+            if not refusal.retry:
+                self._pump.feed(io.LinkDown(refusal.message))
+                hint = f" ({refusal.hint})" if refusal.hint else ""
+                self._apply(io.Leave(ExitCode.FLEET_COULD_NOT_START, f"{refusal.message}{hint}"))
+                return
+            self._unreachable(refusal.message)
+            return
+        except LoadrError as error:
+            self._unreachable(error.message)
+            return
+        self._told_unreachable = False
+        self._link = link
+        self._pump.feed(io.LinkUp())
+        async for message in link.messages():
+            self._pump.feed(io.Received(message))
+        if self._link is link:
+            self._close_link(link, link.reason)
+            self._pump.feed(io.LinkDown(link.reason))
+
+    def _unreachable(self, reason: str) -> None:
+        if not self._told_unreachable:
+            self._told_unreachable = True
+            self._log("warning", f"{reason}; trying again until it answers")
+        self._pump.feed(io.LinkDown(reason))
+
+    def _close_link(self, link: AgentLink, reason: str) -> None:
+        self._link = None
+        self._keep(asyncio.create_task(link.close(reason)))
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    def _open_sandbox(self, effect: io.OpenSandbox) -> None:
+        run_id, generation = effect.run_id, effect.generation
+        try:
+            missing = self._sandbox.open(run_id, effect.files)
+        except SandboxFault as fault:
+            self._pump.feed(io.SandboxFailed(run_id, generation, fault.kind, fault.message))
+            return
+        if missing:
+            self._pump.feed(io.SandboxMissing(run_id, generation, tuple(missing)))
+        else:
+            self._pump.feed(io.SandboxReady(run_id, generation))
+
+    def _store(self, effect: io.StoreChunk) -> None:
+        chunk = effect.chunk
+        try:
+            progress = self._sandbox.store(chunk)
+        except SandboxFault as fault:
+            generation = self._engine.generation if self._engine is not None else 0
+            self._pump.feed(io.SandboxFailed(chunk.run_id, generation, fault.kind, fault.message))
+            return
+        self._pump.feed(io.ChunkStored(chunk.run_id, chunk.digest, progress.next_offset, progress.complete))
+
+    # --- engine ---------------------------------------------------------------------------------------------
+
+    async def _prepare(self, engine: _Engine, plan_json: bytes) -> None:
+        fault, detail = FaultKind.NONE, ""
+        try:
+            if self._pool_ready is not None:
+                await asyncio.shield(self._pool_ready)
+            engine.plan = Plan.from_json(plan_json)
+        except LoadrError as error:
+            fault, detail = FaultKind.WORKER, error.message
+        except ValueError as error:
+            fault, detail = FaultKind.PLAN, f"the plan that was sent is not valid here: {error}"
+        if engine is not self._engine or engine.closed:
+            return
+        if fault:
+            self._pump.feed(io.EnginePrepared(engine.run_id, engine.generation, fault, detail))
+            return
+        folder = str(self._sandbox.folder(engine.run_id))
+        self._pool.prepare(engine.run_id, plan_json, folder)
+
+    def _forget(self, run_id: str, generation: int) -> None:
+        self._sandbox.forget(run_id)
+        engine = self._engine
+        if engine is None or engine.run_id != run_id:
+            return
+        engine.closed = True
+        self._engine = None
+        if self._left is not None and not self._left.done():
+            # Each worker serves one run; fresh ones come up while nobody waits for them.
+            self._pool_ready = asyncio.create_task(self._renew(self._pool_ready))
+            self._keep(self._pool_ready)
+
+    async def _renew(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        await self._pool.renew()
+
+    def _on_pool(self, event: pool_io.PoolEvent) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        run = (engine.run_id, engine.generation)
+        match event:
+            case pool_io.PoolInterval(delta):
+                self._pump.feed(io.EngineInterval(*run, delta))
+            case pool_io.PoolPrepared(fault, detail):
+                self._pump.feed(io.EnginePrepared(*run, FaultKind(fault), detail))
+            case pool_io.PoolArmed(fault, detail):
+                self._pump.feed(io.EngineArmed(*run, FaultKind(fault), detail))
+            case pool_io.PoolStarted(start_error_ns):
+                self._pump.feed(io.EngineStarted(*run, start_error_ns))
+            case pool_io.PoolWorkerLost():
+                text = (
+                    f"worker {event.worker} (pid {event.pid}) {event.how}; it had started "
+                    f"{event.requests_started} requests and finished {event.requests_finished}"
+                )
+                self._pump.feed(io.EngineEvent(*run, RunEventKind.WORKER_LOST, text))
+            case pool_io.PoolNotice(kind, detail):
+                self._pump.feed(io.EngineEvent(*run, NOTICES[kind], detail))
+            case pool_io.PoolFinished(ledgers, cause):
+                own = tuple(
+                    Ledger(
+                        each.scenario,
+                        each.planned,
+                        each.started,
+                        each.finished,
+                        each.interrupted,
+                        each.dropped,
+                        each.missed,
+                        each.requests,
+                    )
+                    for each in ledgers
+                )
+                self._pump.feed(io.EngineFinished(*run, own, cause))
+
+    # --- health ---------------------------------------------------------------------------------------------
+
+    async def _sample_health(self) -> None:
+        due_ns = boottime_ns()
+        while True:
+            await asyncio.sleep(HEALTH_EVERY_S)
+            now_ns = boottime_ns()
+            lag_ns = max(0, now_ns - due_ns - int(HEALTH_EVERY_S * 1e9))
+            due_ns = now_ns
+            pool = self._pool.health()
+            self._pump.feed(
+                io.HealthSampled(
+                    cpu_percent=pool.cpu_percent,
+                    memory_bytes=pool.rss_bytes + own_rss_bytes(),
+                    loop_lag_ns=max(lag_ns, pool.loop_lag_ns),
+                    dispatch_lag_p99_ns=pool.lag_p99_ns,
+                    queue_depth=0,
+                    vus=pool.vus,
+                    wall_unix_ms=unix_ms(),
+                )
+            )
+
+
+def own_rss_bytes() -> int:
+    """Resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+# --- the process `loadr agent` -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """The flags of `loadr agent`. ``join`` is HOST:PORT; ``workers`` None: one per core."""
+
+    join: str
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    workers: int | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
+    work_dir: Path | None = None
+
+
+def serve(options: AgentOptions) -> int:
+    """Run one agent until it is told to leave (SIGTERM, SIGINT: drain; twice: at once). The exit code."""
+    return asyncio.run(_serve(options))
+
+
+async def _serve(options: AgentOptions) -> int:
+    import os
+    import signal
+    import socket
+    import sys
+
+    from loadr.transport.grpc_client import GrpcDialer
+    from loadr.transport.tls import client_tls
+
+    name = options.name or f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    workers = options.workers or len(os.sched_getaffinity(0))
+    dialer = GrpcDialer(
+        options.join,
+        tls=client_tls(options.tls_ca, options.tls_cert, options.tls_key),
+        insecure=options.insecure,
+    )
+
+    def log(level: str, text: str) -> None:
+        mark = "" if level == "info" else f"{level}: "
+        print(f"loadr agent {name}: {mark}{text}", file=sys.stderr, flush=True)
+
+    agent = Agent(AgentSetup(name, workers, options.labels, options.work_dir), dialer, log)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.drain, signal.Signals(number).name)
+    plural = "s" if workers != 1 else ""
+    log("info", f"joining {options.join} with {workers} worker{plural}")
+    return await agent.run()

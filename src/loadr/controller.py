@@ -1,0 +1,195 @@
+"""The controller: the shell around `ControllerCore`: links of agents, runs that people submit, files.
+
+Takes links (gRPC or in memory) and plans, gives live views and summaries. It decides nothing about the protocol: what
+happens becomes an event for the core, what the core answers is carried out here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loadr.clock import boottime_ns, unix_ms
+from loadr.coordination import controller_io as io
+from loadr.coordination.controller import ControllerConfig, ControllerCore
+from loadr.coordination.timing import TIMING, Timing
+from loadr.errors import FleetFault, InternalFault
+from loadr.plan.model import Plan
+from loadr.pump import Pump
+from loadr.tracker import RunTracker
+from loadr.transport.filestore import FileStore
+from loadr.transport.link import ControllerLink
+from loadr.verdict.model import LiveView, Summary
+
+Logger = Callable[[str, str], None]
+LOOK_EVERY_S = 0.25
+KEEP_RUNS = 20
+"""Ended runs that are kept for those who ask; older ones are forgotten."""
+
+
+class Controller:
+    """One controller in this process. `open` it, `accept` links, `submit` runs, `close` it."""
+
+    def __init__(self, log: Logger, timing: Timing = TIMING) -> None:
+        self.controller_id = secrets.token_hex(8)
+        self.core = ControllerCore(ControllerConfig(self.controller_id), timing)
+        self._pump: Pump[io.ControllerEvent, io.ControllerEffect] = Pump(
+            self.core, self._apply, lambda: io.TimePassed(unix_ms())
+        )
+        self._log = log
+        self._links: dict[int, ControllerLink] = {}
+        self._last_link = 0
+        self._trackers: dict[str, RunTracker] = {}
+        self._stores: dict[str, FileStore] = {}
+        self._refused: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self.on_agents: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Begin to look after runs; needs a running event loop."""
+        self._watcher = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Close all links and end all tasks of this controller."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        links, self._links = list(self._links.values()), {}
+        await asyncio.gather(*(link.close("the controller is closing") for link in links), return_exceptions=True)
+        self._pump.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+    # --- links ----------------------------------------------------------------------------------------------
+
+    async def accept(self, link: ControllerLink) -> None:
+        """Serve one link until it ends."""
+        self._last_link += 1
+        number = self._last_link
+        self._links[number] = link
+        self._pump.feed(io.LinkOpened(number, link.peer, link.identities, link.loopback))
+        try:
+            async for message in link.messages():
+                self._pump.feed(io.Received(number, message))
+        finally:
+            if self._links.pop(number, None) is not None:
+                self._pump.feed(io.LinkClosed(number, link.reason))
+
+    # --- runs -----------------------------------------------------------------------------------------------
+
+    def submit(self, plan: Plan, files: FileStore, *, expect_agents: int = 1) -> str:
+        """Begin a run; its id. Raises `FleetFault` when another one is going on."""
+        run_id = f"{plan.name[:40].strip().replace(' ', '-')}-{secrets.token_hex(3)}"
+        tracker = RunTracker(run_id, plan)
+        self._trackers[run_id] = tracker
+        self._stores[run_id] = files
+        request = io.RunRequest(run_id, plan, files.manifest(), expect_agents)
+        self._pump.feed(io.RunSubmitted(request, unix_ms()))
+        refusal = self._refused.pop(run_id, None)
+        if refusal is not None:
+            del self._trackers[run_id], self._stores[run_id]
+            raise FleetFault(refusal, hint="wait until it ends, or stop it")
+        self._forget_old_runs()
+        return run_id
+
+    def stop(self, run_id: str, *, graceful: bool, cause: str = "stopped by the operator") -> None:
+        """Stop a run: iterations may finish, or are interrupted at once. Unknown or ended: nothing happens."""
+        self._pump.feed(io.StopRequested(run_id, cause, io.StoppedBy.OPERATOR, graceful))
+
+    def view(self, run_id: str) -> LiveView | None:
+        """The live view of a run, also after its end."""
+        tracker = self._trackers.get(run_id)
+        return tracker.view() if tracker else None
+
+    def summary(self, run_id: str) -> Summary | None:
+        """The summary of a run that is over."""
+        tracker = self._trackers.get(run_id)
+        return tracker.summary if tracker else None
+
+    @property
+    def run_ids(self) -> Sequence[str]:
+        """Known runs, oldest first."""
+        return tuple(self._trackers)
+
+    async def wait(self, run_id: str) -> Summary:
+        """The summary, once the run is over."""
+        tracker = self._trackers[run_id]
+        await tracker.over.wait()
+        if tracker.summary is None:
+            raise InternalFault(f"run {run_id} is over and has no summary")
+        return tracker.summary
+
+    def _forget_old_runs(self) -> None:
+        ended = [run_id for run_id, tracker in self._trackers.items() if tracker.over.is_set()]
+        for run_id in ended[:-KEEP_RUNS]:
+            del self._trackers[run_id]
+
+    async def _look(self) -> None:
+        """Take over the core's state for the live view, and judge thresholds, a few times a second."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._update_current()
+
+    def _update_current(self) -> None:
+        run = self.core.current_run
+        tracker = self._trackers.get(run.run_id) if run else None
+        if run is None or tracker is None:
+            return
+        failing = tracker.update(run, dict(self.core.agents), boottime_ns())
+        if failing:
+            self._pump.feed(
+                io.StopRequested(
+                    run.run_id, f"threshold failed: {failing}", io.StoppedBy.THRESHOLD, graceful=True
+                )
+            )
+
+    # --- effects --------------------------------------------------------------------------------------------
+
+    def _apply(self, effect: io.ControllerEffect) -> None:
+        match effect:
+            case io.Send(number, message):
+                link = self._links.get(number)
+                if link is not None:
+                    link.send(message)
+            case io.Merge(run_id):
+                tracker = self._trackers.get(run_id)
+                if tracker is not None:
+                    tracker.merge(effect)
+            case io.CloseLink(number, reason):
+                link = self._links.pop(number, None)
+                if link is not None:
+                    self._spawn(link.close(reason))
+            case io.SendFile(number, request):
+                link = self._links.get(number)
+                store = self._stores.get(request.run_id)
+                if link is not None and store is not None:
+                    for chunk in store.chunks(request):
+                        link.send(chunk)
+            case io.AgentChanged():
+                self.on_agents()
+            case io.RunChanged(run_id, state, _):
+                self._log("info", f"run {run_id}: {state.value}")
+            case io.RunRefused(run_id, _, detail):
+                self._refused[run_id] = detail
+            case io.RunEnded(run_id):
+                self._spawn(self._finish(run_id))
+            case io.Log(level, text):
+                self._log(level, text)
+
+    async def _finish(self, run_id: str) -> None:
+        run = self.core.run(run_id)
+        tracker = self._trackers.get(run_id)
+        self._stores.pop(run_id, None)
+        if run is None or tracker is None:
+            return
+        tracker.update(run, dict(self.core.agents), boottime_ns())
+        await tracker.finish(run)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
