@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar, overload
 
 import numpy as np
@@ -75,89 +76,97 @@ def share_out(
     from_run_ns: int = 0,
     previous: Mapping[Owner, Sequence[ScenarioShare]] | None = None,
 ) -> dict[Owner, tuple[ScenarioShare, ...]]:
-    """One share of every scenario for every owner, in the plan's order; S = ``slots``.
+    """The whole plan: one share of every scenario for every owner, in the plan's order; S = ``slots``.
 
-    Together the shares are the whole plan. An empty share is how an owner learns that it has lost everything.
-    With ``previous`` (of the same S) no more slots move than the weights demand. Raises `ValueError` when there
-    is nobody with a weight.
+    ``previous`` (of the same S) is what the owners held; see `split` for the rest.
     """
-    whole = range(slots)
+    everything = to_bitmap(range(slots), slots)
     out: dict[Owner, list[ScenarioShare]] = {owner: [] for owner in weights}
-    for name in plan.scenarios:
-        before = {
-            owner: share for owner, held in (previous or {}).items() for share in held if share.scenario == name
+    for name, scenario in plan.scenarios.items():
+        closed = isinstance(scenario, ConstantVus)
+        whole = ScenarioShare(name, from_run_ns, everything, b"" if closed else everything)
+        held = {
+            owner: share
+            for owner, shares in (previous or {}).items()
+            for share in shares
+            if share.scenario == name
         }
-        dealt = _deal_scenario(plan, name, whole, whole, slots, weights, from_run_ns, before)
-        for owner, share in dealt.items():
+        for owner, share in split(whole, scenario, weights, plan.seed, previous=held).items():
             out[owner].append(share)
     return {owner: tuple(shares) for owner, shares in out.items()}
 
 
 def split(
-    plan: Plan,
     share: ScenarioShare,
-    weights: Mapping[Owner, float],
+    scenario: Scenario,
+    owners: Mapping[Owner, float] | Sequence[Owner],
+    seed: int,
     *,
     previous: Mapping[Owner, ScenarioShare] | None = None,
 ) -> dict[Owner, ScenarioShare]:
-    """What an agent owns of one scenario, dealt among its workers. Together they are ``share``."""
-    slots = from_bitmap(share.slots).tolist()
-    vu_slots = from_bitmap(share.vu_slots).tolist()
-    size = len(share.slots) * 8
-    return _deal_scenario(plan, share.scenario, slots, vu_slots, size, weights, share.from_run_ns, previous or {})
+    """A share dealt among owners by weight (a sequence means equal weights): together they have what it has.
 
-
-def _deal_scenario(
-    plan: Plan,
-    name: str,
-    slots: Collection[int],
-    vu_slots: Collection[int],
-    size: int,
-    weights: Mapping[Owner, float],
-    from_run_ns: int,
-    previous: Mapping[Owner, ScenarioShare],
-) -> dict[Owner, ScenarioShare]:
-    """Deal the given slots of one scenario: first those that hold VUs, then the rest among holders of VUs."""
-    scenario = plan.scenarios[name]
-    offset = slot_offset(plan.seed, name)
-    held = {owner: from_bitmap(share.slots).tolist() for owner, share in previous.items()}
+    VUs are dealt first, then iterations among those who hold a VU. A part may be empty: that is how an owner
+    learns that it holds nothing. With ``previous`` no more slots move than the weights demand.
+    Raises `ValueError` when there is nobody with a weight, or a weight is negative.
+    """
+    weights = owners if isinstance(owners, Mapping) else dict.fromkeys(owners, 1.0)
+    before = previous or {}
+    order = _Order(slot_offset(seed, share.scenario), len(share.slots) * 8)
+    held = {owner: from_bitmap(part.slots).tolist() for owner, part in before.items()}
     if isinstance(scenario, ConstantVus):
-        own = _deal_by_vu(slots, scenario.vus, offset, size, weights, held)
-        return {owner: ScenarioShare(name, from_run_ns, to_bitmap(part, size)) for owner, part in own.items()}
-    held_vus = {owner: from_bitmap(share.vu_slots).tolist() for owner, share in previous.items()}
-    pool = _deal_by_vu(vu_slots, scenario.max_vus, offset, size, weights, held_vus)
-    holders = {owner: weights[owner] if part else 0.0 for owner, part in pool.items()}
-    own = (
-        deal(_in_order(slots, offset, size), holders, held) if any(holders.values()) else dict.fromkeys(pool, ())
-    )
+        closed = _deal_vus(order.slots_of(share.slots), scenario.vus, order, weights, held)
+        return {
+            owner: ScenarioShare(share.scenario, share.from_run_ns, to_bitmap(slots, order.size))
+            for owner, slots in closed.items()
+        }
+    held_vus = {owner: from_bitmap(part.vu_slots).tolist() for owner, part in before.items()}
+    pool = _deal_vus(order.slots_of(share.vu_slots), scenario.max_vus, order, weights, held_vus)
+    slots_of = deal(order.slots_of(share.slots), _among_holders(weights, pool), held)
     return {
-        owner: ScenarioShare(name, from_run_ns, to_bitmap(own[owner], size), to_bitmap(pool[owner], size))
+        owner: ScenarioShare(
+            share.scenario,
+            share.from_run_ns,
+            to_bitmap(slots_of[owner], order.size),
+            to_bitmap(pool[owner], order.size),
+        )
         for owner in weights
     }
 
 
-def _deal_by_vu(
-    slots: Collection[int],
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The order in which iterations, and VUs, 0, 1, 2, … meet the S = ``size`` slots of a scenario."""
+
+    offset: int
+    size: int
+
+    def place(self, slot: int) -> int:
+        """The first iteration, or VU, that belongs to the slot."""
+        return (slot - self.offset) % self.size
+
+    def slots_of(self, bitmap: bytes) -> list[int]:
+        """The slots of a bitmap in this order."""
+        return sorted(from_bitmap(bitmap).tolist(), key=self.place)
+
+
+def _deal_vus(
+    slots: Sequence[int],
     vus: int,
-    offset: int,
-    size: int,
+    order: _Order,
     weights: Mapping[Owner, float],
     previous: Mapping[Owner, Sequence[int]],
 ) -> dict[Owner, tuple[int, ...]]:
-    """Deal slots of VUs 0 … vus−1; whoever gets no VU gets no slot, so empty slots go to the holders too."""
-    ordered = _in_order(slots, offset, size)
-    filled = [slot for slot in ordered if (slot - offset) % size < vus]
-    if not filled:
-        return dict.fromkeys(weights, ())
+    """Deal the slots that VUs 0 … vus−1 fill, then the empty ones: who gets no VU gets no slot."""
+    filled = [slot for slot in slots if order.place(slot) < vus]
     first = deal(filled, weights, previous)
-    holders = {owner: weights[owner] if part else 0.0 for owner, part in first.items()}
-    rest = deal(ordered[len(filled) :], holders, previous)
+    rest = deal(slots[len(filled) :], _among_holders(weights, first), previous)
     return {owner: first[owner] + rest[owner] for owner in weights}
 
 
-def _in_order(slots: Collection[int], offset: int, size: int) -> list[int]:
-    """Slots in the order in which iterations (or VUs) 0, 1, 2, … meet them."""
-    return sorted(slots, key=lambda slot: (slot - offset) % size)
+def _among_holders(weights: Mapping[Owner, float], parts: Mapping[Owner, Sequence[int]]) -> dict[Owner, float]:
+    """The weights of those who have a part, 0 for the others."""
+    return {owner: weight if parts[owner] else 0.0 for owner, weight in weights.items()}
 
 
 def vus_of(share: ScenarioShare, scenario: Scenario, seed: int) -> tuple[int, ...]:
