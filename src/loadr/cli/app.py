@@ -1,0 +1,76 @@
+"""The command `loadr` and its subcommands, each imported only when it is called.
+
+Takes the arguments of the process, gives its exit code. ``loadr --help`` imports nothing but click: start-up
+stays short however heavy a command's libraries are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from loadr.cli.faults import report_fault
+from loadr.errors import ExitCode
+
+# name → (module that holds a click command named `command`, what `loadr --help` says about it)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("loadr.cli.run", "Run a plan, here or on a controller's agents."),
+    "validate": ("loadr.cli.validate", "Show all faults of a plan at once."),
+    "plan": ("loadr.cli.plan", "Show what each agent would do."),
+    "controller": ("loadr.cli.serve", "Start a controller that agents join."),
+    "agent": ("loadr.cli.serve", "Start an agent and join a controller."),
+    "target": ("loadr.cli.target", "Start the demo target."),
+    "version": ("loadr.cli.version", "Show the version and the protocol range."),
+}
+
+
+class LazyCommands(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={
+        "auto_envvar_prefix": "LOADR",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="Every flag has a variable: LOADR_RUN_AGENTS=3 is `loadr run --agents 3`.",
+)
+def cli() -> None:
+    """A distributed load tester: one plan, many agents, one exact result."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Gives the exit code (`loadr.errors.ExitCode`); no exception leaves this function."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="loadr", standalone_mode=False)
+    except BrokenPipeError:
+        _drop_stdout()
+        return ExitCode.INTERNAL
+    except (Exception, KeyboardInterrupt) as fault:  # noqa: BLE001 - the one place that must see everything
+        return report_fault(fault)
+    return code if isinstance(code, int) else ExitCode.PASSED
+
+
+def _drop_stdout() -> None:
+    """The reader of our output has gone (``loadr plan … | head``): let the interpreter's last flush find no one."""
+    sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until the process ends

@@ -1,0 +1,44 @@
+"""``loadr validate``: all faults of a plan at once, for people (stderr) or for programs (JSON on stdout)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from loadr.cli.values import Pair
+from loadr.errors import ExitCode, PlanInvalid
+from loadr.units import format_duration_ns
+
+
+@click.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-e", "--env", type=Pair(), multiple=True, metavar="KEY=VALUE", help="A value of `env` in the plan.")
+def validate(plan: Path, form: Literal["text", "json"], env: tuple[tuple[str, str], ...]) -> int:
+    """Show all faults of a plan at once."""
+    from loadr.plan.loader import load_plan
+
+    try:
+        loaded = load_plan(plan, env=dict(env))
+    except PlanInvalid as invalid:
+        if form == "text":
+            raise
+        faults = [asdict(fault) for fault in invalid.faults]
+        click.echo(json.dumps({"valid": False, "faults": faults}, indent=2, ensure_ascii=False))
+        return ExitCode.INVALID
+    ready = loaded.plan
+    if form == "json":
+        facts = {"valid": True, "faults": [], "name": ready.name, "digest": ready.digest}
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        scenarios = len(ready.scenarios)
+        click.echo(
+            f"{plan}: valid. {ready.name}: {scenarios} scenario{'s' if scenarios != 1 else ''}, "
+            f"{format_duration_ns(ready.duration_ns)}, {len(ready.files)} file"
+            f"{'s' if len(ready.files) != 1 else ''}, digest {ready.digest[:12]}"
+        )
+    return ExitCode.PASSED

@@ -1,0 +1,88 @@
+"""Numbers and names as people read them, the same in the console, the live panel and the HTML page.
+
+Takes the plain values of a summary (milliseconds, fractions, counts), gives short text. A percentile that rests
+on too few samples is marked with a leading ``~``. Names come from plans, scripts and targets: control characters
+are shown as ``?`` so that nothing a target says can move a terminal's cursor.
+"""
+
+from __future__ import annotations
+
+from loadr.units import NS_PER_MS, format_bytes, format_short_ns
+from loadr.verdict.model import MetricLine, ThresholdResult
+
+NOTHING = "-"
+BYTE_METRICS = ("data_sent", "data_received")
+
+
+def clean(text: str) -> str:
+    """``text`` on one line, control characters replaced."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def clip(text: str, width: int) -> str:
+    """At most ``width`` characters, the end marked where something was cut off."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def ms(value: float | None, *, weak: bool = False) -> str:
+    """``12.3ms`` of milliseconds; ``-`` for None."""
+    if value is None:
+        return NOTHING
+    return ("~" if weak else "") + format_short_ns(value * NS_PER_MS)
+
+
+def count(value: float) -> str:
+    """``12,345``; a fraction keeps three digits."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+
+
+def rate(value: float | None) -> str:
+    """``411/s`` with three digits or the whole number; ``-`` for None."""
+    if value is None:
+        return NOTHING
+    if value == 0:
+        return "0/s"
+    if value >= 99.95:
+        return f"{value:,.0f}/s"
+    return f"{value:.1f}/s" if value >= 9.995 else f"{value:.2f}/s"
+
+
+def percent(fraction: float) -> str:
+    """``2.31%``. Never 0.00% nor 100.00% of what is not exactly none or all."""
+    if 0 < fraction < 0.0001:
+        return "<0.01%"
+    if 0.9999 < fraction < 1:
+        return ">99.99%"
+    return f"{fraction * 100:.2f}%"
+
+
+def seconds(value: float) -> str:
+    """``30.0s``, ``1m05s``."""
+    return format_short_ns(value * 1e9)
+
+
+def observed(result: ThresholdResult) -> str:
+    """What a threshold saw, in its own unit; ``no data``."""
+    if result.observed is None:
+        return "no data"
+    if result.unit == "ms":
+        return ms(result.observed)
+    if result.unit == "fraction":
+        return percent(result.observed)
+    return rate(result.observed) if result.unit == "per_s" else count(result.observed)
+
+
+def metric_pieces(line: MetricLine) -> list[str]:
+    """The values of a metric as k6 prints them, in k6's order: ``avg=12.3ms``, ``p(95)=31.2ms``."""
+    values = line.values
+    if line.kind == "trend":
+        keys = [key for key in values if key != "count"]
+        return [f"{key}={ms(values[key], weak=key in line.weak)}" for key in keys]
+    if line.kind == "counter":
+        if line.name.partition("{")[0] in BYTE_METRICS:
+            return [format_bytes(values["count"]), f"{format_bytes(values['rate'])}/s"]
+        return [count(values["count"]), rate(values["rate"])]
+    if line.kind == "rate":
+        total = values["passes"] + values["fails"]
+        return [percent(values["value"]), f"{count(values['passes'])} out of {count(total)}"]
+    return [count(values["value"]), f"min={count(values['min'])}", f"max={count(values['max'])}"]

@@ -1,0 +1,159 @@
+"""The verdict on a run and on its generator: one word, an exit code, a headline, and what limits trust.
+
+Takes the record of a run and its final threshold results, gives values for the summary. Nothing here looks at a
+single sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadr.errors import ExitCode
+from loadr.plan.model import ConstantVus
+from loadr.units import format_short_ns
+from loadr.verdict.model import ThresholdResult, Validity, Verdict
+from loadr.verdict.record import AgentRecord, RunRecord
+
+EXIT_CODES: dict[Verdict, ExitCode] = {
+    "passed": ExitCode.PASSED,
+    "threshold failed": ExitCode.THRESHOLD_FAILED,
+    "aborted by threshold": ExitCode.THRESHOLD_FAILED,
+    "aborted by test": ExitCode.ABORTED,
+    "script exception": ExitCode.SCRIPT_EXCEPTION,
+    "interrupted": ExitCode.INTERRUPTED,
+    "incomplete": ExitCode.INCOMPLETE,
+    "failed": ExitCode.FLEET_COULD_NOT_START,
+}
+
+# Beyond these the generator may have bent the numbers (honest-load R6).
+CPU_LIMIT_PERCENT = 80.0
+LAG_FLOOR_NS = 1_000_000
+LAG_PART_OF_P99 = 0.05
+
+
+def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
+    """How the run ended, the gravest first: what a person or the test itself did goes before what is missing
+    from the numbers, and that before what the numbers say."""
+    if record.stopped_by == "script":
+        return "script exception"
+    if record.state == "failed" and not record.started_unix_ms:
+        return "failed"
+    if record.stopped_by == "test":
+        return "aborted by test"
+    if record.stopped_by == "operator":
+        return "interrupted"
+    if record.stopped_by == "threshold":
+        return "aborted by threshold"
+    if record.state in ("failed", "incomplete") or record.stopped_by == "loss":
+        return "incomplete"
+    if any(not result.passed for result in thresholds):
+        return "threshold failed"
+    return "passed"
+
+
+def headline(
+    verdict: Verdict, record: RunRecord, thresholds: Sequence[ThresholdResult], requests: int, failed: int
+) -> str:
+    """One sentence without the verdict's word: why, then how much was done."""
+    if verdict == "failed":
+        return record.cause or "the fleet could not start the run"
+    broken = [result for result in thresholds if not result.passed]
+    size = _size(record, requests, failed)
+    if verdict == "aborted by threshold":
+        return f"{record.aborting_threshold or _names(broken)} did not hold; {size}"
+    if verdict in ("threshold failed", "passed"):
+        return f"{_threshold_words(thresholds, broken)}; {size}"
+    cause = record.cause or {"incomplete": "not every result arrived"}.get(verdict, f"after {_time(record)}")
+    also = f"; {_names(broken)} did not hold" if broken else ""
+    return f"{cause}{also}; {size}"
+
+
+def _threshold_words(thresholds: Sequence[ThresholdResult], broken: Sequence[ThresholdResult]) -> str:
+    if broken:
+        return f"{_names(broken)} did not hold"
+    if not thresholds:
+        return "no thresholds set"
+    return "the threshold held" if len(thresholds) == 1 else f"all {len(thresholds)} thresholds held"
+
+
+def _names(results: Sequence[ThresholdResult]) -> str:
+    first = results[0].text if results else "a threshold"
+    return f"{first} and {len(results) - 1} more" if len(results) > 1 else first
+
+
+def _size(record: RunRecord, requests: int, failed: int) -> str:
+    if not requests:
+        return f"no request was made in {_time(record)}"
+    what = f"{requests:,} request{'s' if requests != 1 else ''} in {_time(record)}"
+    if failed == requests:
+        return f"{what}, every one failed"
+    return f"{what}, {failed:,} failed" if failed else f"{what}, none failed"
+
+
+def _time(record: RunRecord) -> str:
+    return format_short_ns((record.duration_s or record.elapsed_s) * 1e9)
+
+
+def judge_generator(record: RunRecord, p99_ns: int | None) -> Validity:
+    """Signs that loadr, and not the target, shaped the numbers (R6): CPU, late starts, dropped iterations.
+
+    ``p99_ns`` is the merged p99 of `http_req_duration`, None without requests.
+    """
+    reasons = [
+        f"{agent.name} used up to {agent.cpu_max_percent:.0f}% of its CPU (limit {CPU_LIMIT_PERCENT:.0f}%): "
+        "add agents or workers"
+        for agent in record.agents.values()
+        if agent.cpu_max_percent > CPU_LIMIT_PERCENT
+    ]
+    limit_ns = max(LAG_FLOOR_NS, LAG_PART_OF_P99 * (p99_ns or 0))
+    reasons += [_lag_words(agent, limit_ns) for agent in record.agents.values() if agent.lag_p99_ns > limit_ns]
+    for account in record.accounts.values():
+        if account.dropped:
+            part = account.dropped / account.planned * 100 if account.planned else 0.0
+            reasons.append(
+                f"{account.scenario} dropped {account.dropped:,} of {account.planned:,} iterations ({part:.1f}%), "
+                "because all its VUs were busy: raise max_vus, or the target is too slow for this rate"
+            )
+    return Validity(generator_limited=bool(reasons), reasons=reasons)
+
+
+def _lag_words(agent: AgentRecord, limit_ns: float) -> str:
+    return (
+        f"{agent.name} started iterations late: p99 of its worst second is {format_short_ns(agent.lag_p99_ns)} "
+        f"(limit {format_short_ns(limit_ns)})"
+    )
+
+
+def limits_of_trust(record: RunRecord, merged_requests: int, ledger_requests: int | None) -> list[str]:
+    """What else stands between the numbers and the truth: losses first, then the record's own notes, then books
+    that do not balance, then what a closed model cannot tell."""
+    notes = [_loss_words(agent) for agent in record.agents.values() if agent.lost_at_s is not None]
+    notes += record.notes
+    if ledger_requests is not None and ledger_requests != merged_requests:
+        notes.append(
+            f"the agents' ledgers count {ledger_requests:,} requests, the merged metrics {merged_requests:,}"
+        )
+    notes += [
+        f"the books of {account.scenario} do not balance"
+        for account in record.accounts.values()
+        if not account.balanced
+    ]
+    notes += [
+        f"{account.scenario}: the schedule has {account.expected:,} iterations, the agents planned "
+        f"{account.planned:,}"
+        for account in record.accounts.values()
+        if account.expected is not None and account.expected != account.planned
+    ]
+    closed = [name for name, s in record.plan.scenarios.items() if isinstance(s, ConstantVus)]
+    if closed and record.started_unix_ms:
+        notes.append(
+            f"{', '.join(closed)}: closed model, a slow target is asked less often, so its latency looks better"
+        )
+    return notes
+
+
+def _loss_words(agent: AgentRecord) -> str:
+    seen = f"; its metrics are complete up to second {agent.last_acked_s}" if agent.last_acked_s is not None else ""
+    missing = agent.missing_at_most
+    bound = "an unknown number of" if missing is None else "no" if missing == 0 else f"at most {missing:,}"
+    return f"{agent.name} was lost at {agent.lost_at_s:.1f} s{seen}; {bound} requests are missing from the totals"
