@@ -52,6 +52,12 @@ class Arrivals:
         """How many there are. Uniform: at once. Poisson: by walking, about 40 ns for each."""
         return self._marks.count()
 
+    def instant(self, iteration: int) -> int:
+        """When one iteration is planned; the end of the scenario if there is no such iteration."""
+        index, place = divmod(iteration, CHUNK)
+        instants = self.chunk(index)[1]
+        return int(instants[place]) if place < len(instants) else self._start_ns + self.shape.duration_ns
+
     def skip_to(self, run_ns: int) -> int:
         """A chunk before which everything is planned before ``run_ns``: the last such, or one earlier."""
         # One mark less: more than what the rounding of Λ and of instants can make wrong.
