@@ -1,4 +1,4 @@
-"""A link: one live session between an agent and the controller, as both ends and both kinds (gRPC, memory) show it.
+"""A link: one live session between an agent and the controller, alike on both ends, over gRPC and in memory.
 
 Takes messages of `loadr.coordination.messages` and gives those of the other end, in order within a priority.
 A link ends once, for one `reason`; whatever ended it, `messages` then stops and `send` does nothing any more.
@@ -51,6 +51,9 @@ class Link(Protocol[Out_contra, In_co]):
 
     async def close(self, reason: str) -> None:
         """Send what is queued, half-close, wait at most a few seconds for the peer's end, then cut."""
+
+    def cut(self, reason: str) -> None:
+        """End at once: what is queued is dropped, and the peer sees a broken stream."""
 
 
 AgentLink = Link[AgentMessage, ControllerMessage]  # the agent's end
