@@ -235,6 +235,7 @@ class RunEvent:
     start_mono_ns: int = 0  # STARTED: the start instant on the agent's monotonic clock, as converted
     start_error_ns: int = 0  # STARTED: actual − converted start, on the agent's clock
     ledgers: tuple[Ledger, ...] = ()
+    clock_bound_ns: int = 0  # STARTED: how far `start_mono_ns` may be from the agreed instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,7 @@ class WireTrend(_message.Message):
     def __init__(self, series: _Optional[int] = ..., hdr: _Optional[bytes] = ..., count: _Optional[int] = ..., sum_ns: _Optional[int] = ..., min_ns: _Optional[int] = ..., max_ns: _Optional[int] = ..., clipped: _Optional[int] = ...) -> None: ...
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "generation", "seq", "kind", "cause", "start_mono_ns", "start_error_ns", "ledgers")
+    __slots__ = ("run_id", "generation", "seq", "kind", "cause", "start_mono_ns", "start_error_ns", "ledgers", "clock_bound_ns")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -372,6 +372,7 @@ class RunEvent(_message.Message):
     START_MONO_NS_FIELD_NUMBER: _ClassVar[int]
     START_ERROR_NS_FIELD_NUMBER: _ClassVar[int]
     LEDGERS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_BOUND_NS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     generation: int
     seq: int
@@ -380,7 +381,8 @@ class RunEvent(_message.Message):
     start_mono_ns: int
     start_error_ns: int
     ledgers: _containers.RepeatedCompositeFieldContainer[Ledger]
-    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., seq: _Optional[int] = ..., kind: _Optional[_Union[RunEventKind, str]] = ..., cause: _Optional[str] = ..., start_mono_ns: _Optional[int] = ..., start_error_ns: _Optional[int] = ..., ledgers: _Optional[_Iterable[_Union[Ledger, _Mapping]]] = ...) -> None: ...
+    clock_bound_ns: int
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., seq: _Optional[int] = ..., kind: _Optional[_Union[RunEventKind, str]] = ..., cause: _Optional[str] = ..., start_mono_ns: _Optional[int] = ..., start_error_ns: _Optional[int] = ..., ledgers: _Optional[_Iterable[_Union[Ledger, _Mapping]]] = ..., clock_bound_ns: _Optional[int] = ...) -> None: ...
 
 class Ledger(_message.Message):
     __slots__ = ("scenario", "planned", "started", "finished", "interrupted", "dropped", "missed", "requests")
