@@ -133,7 +133,7 @@ class EngineStarted:
 
 @dataclass(frozen=True, slots=True)
 class EngineInterval:
-    """What one worker did in one second of the timeline. The core takes the interval over: do not touch it again."""
+    """What one worker did in one second of the timeline. The core takes the interval over; it is not shared."""
 
     run_id: str
     generation: int

@@ -26,7 +26,7 @@ class ControllerConfig:
 
 
 class ControllerCore:
-    """``handle`` every event with the time of now, carry the effects out, and send `TimePassed` at the deadline."""
+    """``handle`` every event with the time of now, carry the effects out, send `TimePassed` at the deadline."""
 
     def __init__(self, config: ControllerConfig, timing: Timing = TIMING) -> None:
         self._config = config

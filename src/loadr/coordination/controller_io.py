@@ -6,8 +6,8 @@ All times are CLOCK_BOOTTIME nanoseconds of the controller's machine unless the 
 The shell's side of the contract:
 
 * A link is a stream of one agent; its number is never used twice. After `CloseLink` nothing of it is reported.
-* `SendFile` asks for ``request.length`` bytes of the run's file, as `FileChunk` messages of at most 64 KiB, behind
-  everything else in priority.
+* `SendFile` asks for ``request.length`` bytes of the run's file, as `FileChunk` messages of at most 64 KiB,
+  behind everything else in priority.
 * `Merge` comes once for each batch, in the order of ``seq`` for each agent; it may be carried out later, but in
   that order and before what follows `RunEnded`.
 """
