@@ -1,17 +1,18 @@
 """The agent: the shell around `AgentCore`: its link, its workers, its files, its signals.
 
-Takes a dialer (gRPC, or the in-memory one of a local run) and gives load at the target and metrics to the controller.
-It decides nothing: what happens becomes an event for the core, what the core answers is carried out here.
+Takes a dialer (gRPC, or the in-memory one of a local run) and gives load at the target and metrics to the
+controller. It decides nothing: what happens becomes an event for the core, what the core answers is carried out here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -23,9 +24,11 @@ from loadr.coordination.messages import FaultKind, Ledger, RunEventKind
 from loadr.coordination.timing import TIMING, Timing
 from loadr.engine import pool_events as pool_io
 from loadr.engine.pool import WorkerPool
+from loadr.engine.pool_events import PoolHealth
 from loadr.errors import ExitCode, LoadrError, PeerRefused
 from loadr.plan.model import Plan
 from loadr.pump import Pump
+from loadr.schedule.share import ScenarioShare
 from loadr.transport.link import AgentLink
 from loadr.transport.sandbox import Sandbox, SandboxFault
 from loadr.version import __version__
@@ -46,6 +49,31 @@ class Dialer(Protocol):
     async def dial(self, timeout_s: float) -> AgentLink: ...
 
 
+class EnginePool(Protocol):
+    """What carries the load: `loadr.engine.pool.WorkerPool`, or a model of it in tests and benchmarks."""
+
+    async def spawn(self) -> None: ...
+
+    async def renew(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def prepare(self, run_id: str, plan_json: bytes, files_dir: str) -> None: ...
+
+    def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None: ...
+
+    def start(self, start_boot_ns: int) -> None: ...
+
+    def set_lease(self, end_boot_ns: int) -> None: ...
+
+    def stop(self, graceful: bool, cause: str) -> None: ...
+
+    def health(self) -> PoolHealth: ...
+
+
+MakePool = Callable[[int, Callable[[pool_io.PoolEvent], None]], EnginePool]
+
+
 @dataclass(slots=True)
 class _Engine:
     """The run that the workers are on."""
@@ -54,7 +82,6 @@ class _Engine:
     generation: int
     plan: Plan | None = None
     closed: bool = False
-    armed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +98,7 @@ class AgentSetup:
 class Agent:
     """One agent in this process. `run` ends when the core says so, with its exit code."""
 
-    def __init__(self, setup: AgentSetup, dialer: Dialer, log: Logger) -> None:
-        import os
+    def __init__(self, setup: AgentSetup, dialer: Dialer, log: Logger, make_pool: MakePool = WorkerPool) -> None:
 
         config = AgentConfig(
             agent_id=setup.name,
@@ -89,7 +115,7 @@ class Agent:
         self._dialer = dialer
         self._log = log
         self._setup = setup
-        self._pool = WorkerPool(setup.workers, self._on_pool)
+        self._pool = make_pool(setup.workers, self._on_pool)
         self._pool_ready: asyncio.Task[None] | None = None
         self._sandbox: Sandbox
         self._engine: _Engine | None = None
@@ -164,7 +190,7 @@ class Agent:
                     self._close_link(self._link, reason)
             case io.OpenSandbox():
                 self._open_sandbox(effect)
-            case io.StoreChunk(chunk):
+            case io.StoreChunk():
                 self._store(effect)
             case io.PrepareEngine():
                 self._engine = _Engine(effect.run_id, effect.generation)
@@ -172,7 +198,6 @@ class Agent:
                 self._keep(task)
             case io.ArmEngine(run_id, generation, shares):
                 if self._is_current(run_id, generation) and self._engine is not None and self._engine.plan:
-                    self._engine.armed = True
                     self._pool.arm(shares, self._engine.plan)
             case io.StartEngine(run_id, generation, start_mono_ns):
                 if self._is_current(run_id, generation):
@@ -387,7 +412,6 @@ def serve(options: AgentOptions) -> int:
 
 
 async def _serve(options: AgentOptions) -> int:
-    import os
     import signal
     import socket
     import sys

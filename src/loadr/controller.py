@@ -1,7 +1,7 @@
 """The controller: the shell around `ControllerCore`: links of agents, runs that people submit, files.
 
-Takes links (gRPC or in memory) and plans, gives live views and summaries. It decides nothing about the protocol: what
-happens becomes an event for the core, what the core answers is carried out here.
+Takes links (gRPC or in memory) and plans, gives live views and summaries. It decides nothing about the protocol:
+what happens becomes an event for the core, what the core answers is carried out here.
 """
 
 from __future__ import annotations
