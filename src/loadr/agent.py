@@ -1,7 +1,7 @@
 """The agent: the shell around `AgentCore`: its link, its workers, its files, its signals.
 
 Takes a dialer (gRPC, or the in-memory one of a local run) and gives load at the target and metrics to the
-controller. It decides nothing: what happens becomes an event for the core, what the core answers is carried out here.
+controller. It decides nothing: what happens becomes an event for the core, what it answers is carried out here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from loadr.coordination import controller_io as io
 from loadr.coordination.controller import ControllerConfig, ControllerCore
 from loadr.coordination.timing import TIMING, Timing
 from loadr.errors import FleetFault, InternalFault
+from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import Plan
 from loadr.pump import Pump
 from loadr.tracker import RunTracker
@@ -109,6 +110,11 @@ class Controller:
         """The summary of a run that is over."""
         tracker = self._trackers.get(run_id)
         return tracker.summary if tracker else None
+
+    def metrics(self, run_id: str) -> RunMetrics | None:
+        """What was merged of a run so far; to be read only."""
+        tracker = self._trackers.get(run_id)
+        return tracker.record.metrics if tracker else None
 
     @property
     def run_ids(self) -> Sequence[str]:

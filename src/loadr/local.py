@@ -1,7 +1,7 @@
 """Runs on this machine: the same controller and agents, started for one plan and gone after it.
 
-Takes a loaded plan. With no agents given, one agent stands in this process and is joined by an in-memory link; with
-N, N agent processes join over real gRPC on loopback. Gives live views while it works, and the summary.
+Takes a loaded plan. With no agents given, one agent stands in this process and is joined by an in-memory link;
+with N, N agent processes join over real gRPC on loopback. Gives live views while it works, and the summary.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one loop around a sans-IO core: events in, effects applied in order, one timer for its deadline.
 
 Takes a core (anything with `handle(event, now_ns) -> effects` and `deadline_ns()`) and a function that applies
-one effect. Applying an effect may feed further events; they wait until the effects before them are done, so that a
-core never sees an event while its last answer is half applied.
+one effect. Applying an effect may feed further events; they wait until the effects before them are done, so that
+a core never sees an event while its last answer is half applied.
 """
 
 from __future__ import annotations

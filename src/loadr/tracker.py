@@ -1,7 +1,7 @@
 """The tracker of one run: fills its `RunRecord` from what the core decided and what was merged.
 
-Takes merged intervals and the core's view of the run; gives the live view, the word that a threshold wants the run
-to end, and, once the run is over, its immutable summary.
+Takes merged intervals and the core's view of the run; gives the live view, the word that a threshold wants the
+run to end, and, once the run is over, its immutable summary.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A model of the engine for tests and benchmarks of the fleet: no load, but the deltas of one.
 
 Takes what `loadr.engine.pool.WorkerPool` takes and gives the same events, in the same order; each second of the
-timeline it asks a function for the samples of that second. So a fleet of many agents, or of many requests per second,
-can be shown over the real protocol on a small machine. It obeys the lease as workers do.
+timeline it asks a function for the samples of that second. So a fleet of many agents, or of many requests per
+second, can be shown over the real protocol on a small machine. It obeys the lease as workers do.
 """
 
 from __future__ import annotations
