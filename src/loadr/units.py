@@ -28,6 +28,7 @@ _WHOLE = re.compile(r"(?:(?:\d+(?:\.\d+)?|\.\d+)(?:ns|us|µs|ms|s|m|h|d))+")
 _BARE = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 MAX_DURATION_NS = 366 * 86400 * NS_PER_S
+MAX_DURATION_CHARS = 64
 
 
 def parse_duration_ns(value: str | int | float) -> int:
@@ -35,32 +36,35 @@ def parse_duration_ns(value: str | int | float) -> int:
 
     Raises `ValueError` in words for a person on anything else, on a negative number and on more than a year.
     """
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("a duration is expected, such as 300ms, 2s or 1m30s")
-    if isinstance(value, int | float):
-        text = repr(value)
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("a duration must be finite")
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > MAX_DURATION_CHARS:
+            raise ValueError("this text is too long for a duration")
+        ns = _parse_text_ns(text)
+    else:
+        if not abs(value) < MAX_DURATION_NS:  # not a number, endless, or too many digits to be shown
+            raise ValueError("a duration must be a finite number of seconds, less than a year")
+        text = f"{value:g}"
         if value < 0:
             raise ValueError(f"a duration must not be negative, and {text} is")
-        ns = Fraction(str(value)) * NS_PER_S
-    else:
-        text = value.strip()
-        compact = text.replace(" ", "")
-        if compact.startswith("-"):
-            raise ValueError(f"a duration must not be negative, and {text} is")
-        if _BARE.fullmatch(compact):
-            ns = Fraction(compact) * NS_PER_S
-        elif _WHOLE.fullmatch(compact):
-            ns = sum(
-                (Fraction(number) * _UNIT_NS[unit] for number, unit in _PART.findall(compact)),
-                start=Fraction(0),
-            )
-        else:
-            raise ValueError(f"{text!r} is not a duration; write 300ms, 2s, 1m30s, or bare seconds")
+        ns = Fraction(value if isinstance(value, int) else repr(value)) * NS_PER_S
     if ns > MAX_DURATION_NS:
         raise ValueError(f"{text} is longer than a year")
     return round(ns)
+
+
+def _parse_text_ns(text: str) -> Fraction:
+    compact = text.replace(" ", "")
+    if compact.startswith("-"):
+        raise ValueError(f"a duration must not be negative, and {text} is")
+    if _BARE.fullmatch(compact):
+        return Fraction(compact) * NS_PER_S
+    if _WHOLE.fullmatch(compact):
+        parts = (Fraction(number) * _UNIT_NS[unit] for number, unit in _PART.findall(compact))
+        return sum(parts, start=Fraction(0))
+    raise ValueError(f"{text!r} is not a duration; write 300ms, 2s, 1m30s, or bare seconds")
 
 
 def format_duration_ns(duration_ns: int) -> str:

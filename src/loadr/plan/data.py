@@ -10,8 +10,12 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loadr.errors import Fault, PlanInvalid
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 MAX_FAULTS_PER_FILE = 5
 MAX_FIELD_CHARS = 1_048_576
@@ -38,7 +42,7 @@ class Rows:
 def read_csv(path: Path, *, shown_as: str = "") -> Rows:
     """Every row of the file; empty lines are skipped.
 
-    ``shown_as`` names the file in messages. Raises `PlanInvalid` with all faults of the file (the first five): not
+    ``shown_as`` names the file in messages. Raises `PlanInvalid` with the first five faults of the file: not
     readable, not UTF-8, without header or rows, columns without a name or with the same, lines with more or fewer
     fields than the header.
     """
@@ -67,7 +71,7 @@ class _Reader:
             csv.field_size_limit(limit_before)
         return None
 
-    def _read_lines(self, lines: csv._reader) -> Rows | None:
+    def _read_lines(self, lines: CsvReader) -> Rows | None:
         records = self._records(lines)
         _, header = next(records, (0, None))
         if header is None:
@@ -89,7 +93,7 @@ class _Reader:
             self._tell(1, "there is a header and no row", "add a row below the header")
         return Rows(tuple(header), rows)
 
-    def _records(self, lines: csv._reader) -> Iterator[tuple[int, list[str]]]:
+    def _records(self, lines: CsvReader) -> Iterator[tuple[int, list[str]]]:
         """Each record with the number of its first line."""
         line = 1
         try:

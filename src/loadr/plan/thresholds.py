@@ -24,8 +24,14 @@ AGGREGATES: dict[Kind, tuple[Aggregate, ...]] = {
     Kind.TREND: ("avg", "min", "max", "med", "p"),
 }
 _OPERATORS: dict[str, Operator] = {
-    "<": "<", "<=": "<=", ">": ">", ">=": ">=",
-    "==": "==", "===": "==", "!=": "!=", "!==": "!=",
+    "<": "<",
+    "<=": "<=",
+    ">": ">",
+    ">=": ">=",
+    "==": "==",
+    "===": "==",
+    "!=": "!=",
+    "!==": "!=",
 }
 _METRIC = re.compile(r"\s*([^\s{}]+)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _RULE = re.compile(
@@ -52,9 +58,9 @@ class ThresholdInvalid(ValueError):
 class ThresholdRule:
     """``metric{tags}``'s ``aggregate(argument)`` must be ``operator value``.
 
-    ``tags`` are sorted by name. ``argument`` is the percentile 0–100 of ``p``, None for other aggregates. ``value``
-    is in milliseconds for trends, per second for a counter's ``rate``, 0–1 for a rate's. ``over_ns`` is a whole
-    number of seconds; None means the whole run. ``source`` is the rule as written.
+    ``tags`` are sorted by name. ``argument`` is the percentile 0–100 of ``p``, None for other aggregates.
+    ``value`` is in milliseconds for trends, per second for a counter's ``rate``, 0–1 for a rate's. ``over_ns`` is
+    a whole number of seconds; None means the whole run. ``source`` is the rule as written.
     """
 
     metric: str
