@@ -9,9 +9,9 @@ from pathlib import Path
 
 from support.fleet import LOADR, Fleet, await_condition
 from support.plans import assert_balanced, read_summary, write_steady
-from support.proxy import Proxy
 
 from loadr.testing.process import TargetProcess
+from loadr.testing.proxy import Proxy
 
 RATE = 90
 SECONDS = 8

@@ -1,4 +1,4 @@
-"""A TCP proxy in user space for tests: forwards, and on request resets what is open and refuses what comes.
+"""A TCP proxy in user space for tests: forwards and counts, and on request resets what is open and refuses what comes.
 
 Runs in a thread of its own, so that a test may block. Real sockets on both sides; a reset is a real RST.
 """
@@ -9,7 +9,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +28,8 @@ class Proxy:
         self._server: asyncio.Server
         self.port = 0
         self.accepted = 0
+        self.bytes_up = 0  # from those who connect
+        self.bytes_down = 0  # to them
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -81,16 +83,27 @@ class Proxy:
         pair = (writer, onward_writer)
         self._pairs.add(pair)
         try:
-            await asyncio.gather(_copy(reader, onward_writer), _copy(onward_reader, writer))
+            await asyncio.gather(
+                _copy(reader, onward_writer, self._count_up), _copy(onward_reader, writer, self._count_down)
+            )
         finally:
             self._pairs.discard(pair)
             for each in pair:
                 each.close()
 
+    def _count_up(self, size_bytes: int) -> None:
+        self.bytes_up += size_bytes
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _count_down(self, size_bytes: int) -> None:
+        self.bytes_down += size_bytes
+
+
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]
+) -> None:
     try:
         while data := await reader.read(65536):
+            count(len(data))
             writer.write(data)
             await writer.drain()
         writer.write_eof()
