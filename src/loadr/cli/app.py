@@ -62,7 +62,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Gives the exit code (`loadr.errors.ExitCode`); no exception leaves this function."""
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), prog_name="loadr", standalone_mode=False)
+        code = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="loadr", standalone_mode=False
+        )
     except BrokenPipeError:
         _drop_stdout()
         return ExitCode.INTERNAL
@@ -72,5 +74,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drop_stdout() -> None:
-    """The reader of our output has gone (``loadr plan … | head``): let the interpreter's last flush find no one."""
+    """The reader of our output has gone (``loadr plan … | head``): the last flush must not find that out again."""
     sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until the process ends

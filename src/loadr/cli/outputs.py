@@ -21,7 +21,7 @@ def check_writable(path: Path, flag: str) -> None:
 
 
 def write_output(path: Path, data: bytes, flag: str) -> None:
-    """The whole file or, on a fault, an `ArgumentInvalid` that says why. A regular file is replaced in one step."""
+    """The whole file, or an `ArgumentInvalid` that says why not. A regular file is replaced in one step."""
     try:
         if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
             path.write_bytes(data)

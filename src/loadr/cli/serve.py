@@ -6,15 +6,21 @@ from pathlib import Path
 
 import click
 
-from loadr.cli.values import Address, Pair, Workers
+from loadr.cli.values import address, bind_address, pair
+from loadr.cli.values import workers as worker_count
 
+_PLACE = "HOST:PORT"
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--bind", type=Address(any_port=True), default="127.0.0.1:7625", show_default=True, help="For agents.")
-@click.option("--api", type=Address(any_port=True), default="127.0.0.1:8089", show_default=True, help="For people.")
+@click.option(
+    "--bind", type=bind_address, metavar=_PLACE, default="127.0.0.1:7625", show_default=True, help="For agents."
+)
+@click.option(
+    "--api", type=bind_address, metavar=_PLACE, default="127.0.0.1:8089", show_default=True, help="For people."
+)
 @click.option("--tls-cert", type=_FILE, help="Our certificate (PEM).")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option("--tls-client-ca", type=_FILE, help="Agents must show a certificate of this CA (mTLS).")
@@ -49,10 +55,12 @@ def controller(
 
 
 @click.command()
-@click.option("--join", type=Address(), required=True, help="The controller's address.")
-@click.option("--name", default="", help="How reports call this agent.  [default: the host's name]")
-@click.option("--label", "labels", type=Pair(), multiple=True, help="Repeatable.")
-@click.option("--workers", type=Workers(), default="auto", show_default=True, help="Worker processes.")
+@click.option("--join", type=address, metavar=_PLACE, required=True, help="The controller's address.")
+@click.option("--name", help="How reports call this agent.  [default: the host's name]")
+@click.option("--label", "labels", type=pair, metavar="KEY=VALUE", multiple=True, help="Repeatable.")
+@click.option(
+    "--workers", type=worker_count, metavar="N|auto", default="auto", show_default=True, help="Worker processes."
+)
 @click.option("--tls-ca", type=_FILE, help="Trust a controller whose certificate is of this CA (PEM).")
 @click.option("--tls-cert", type=_FILE, help="Our certificate (PEM), for mTLS.")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
@@ -60,7 +68,7 @@ def controller(
 @click.option("--work-dir", type=_FOLDER, help="Where plans and files are unpacked.")
 def agent(
     join: str,
-    name: str,
+    name: str | None,
     labels: tuple[tuple[str, str], ...],
     workers: int | None,
     tls_ca: Path | None,

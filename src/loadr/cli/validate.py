@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from loadr.cli.values import Pair
+from loadr.cli.values import pair
 from loadr.errors import ExitCode, PlanInvalid
 from loadr.units import format_duration_ns
 
@@ -17,7 +17,7 @@ from loadr.units import format_duration_ns
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("-e", "--env", type=Pair(), multiple=True, metavar="KEY=VALUE", help="A value of `env` in the plan.")
+@click.option("-e", "--env", type=pair, multiple=True, metavar="KEY=VALUE", help="A value of `env` in the plan.")
 def validate(plan: Path, form: Literal["text", "json"], env: tuple[tuple[str, str], ...]) -> int:
     """Show all faults of a plan at once."""
     from loadr.plan.loader import load_plan

@@ -1,4 +1,7 @@
-"""The kinds of values that flags take: durations, ``KEY=VALUE`` pairs, addresses, worker counts."""
+"""The kinds of values that flags take: durations, ``KEY=VALUE`` pairs, addresses, worker counts.
+
+Each is a function from the text of a flag to its value that raises `click.BadParameter` in words for a person.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +11,52 @@ import click
 
 from loadr.units import parse_duration_ns
 
-
-class Duration(click.ParamType):
-    """``300ms``, ``2s``, ``1m30s`` or bare seconds → integer nanoseconds above 0."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            duration_ns = parse_duration_ns(str(value))
-        except ValueError as fault:
-            self.fail(str(fault), param, ctx)
-        if duration_ns == 0:
-            self.fail("a duration above zero is expected", param, ctx)
-        return duration_ns
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+MAX_WORKERS = 1024
 
 
-class Pair(click.ParamType):
-    """``KEY=VALUE`` → a tuple; the value may hold further ``=``."""
-
-    name = "key=value"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, rest = str(value).partition("=")
-        if not equals or not key:
-            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
-        return key, rest
+def duration_ns(text: str) -> int:
+    """``300ms``, ``2s``, ``1m30s`` or bare seconds → nanoseconds above 0."""
+    try:
+        ns = parse_duration_ns(text)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault)) from None
+    if ns == 0:
+        raise click.BadParameter("a duration above zero is expected")
+    return ns
 
 
-class Address(click.ParamType):
-    """``HOST:PORT`` (an IPv6 host in brackets) → the same text, checked. Port 0, any free one, only if allowed."""
-
-    name = "host:port"
-    _form = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
-
-    def __init__(self, *, any_port: bool = False) -> None:
-        self._lowest = 0 if any_port else 1
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        match = self._form.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is not an address; write HOST:PORT, such as 127.0.0.1:7625", param, ctx)
-        if not self._lowest <= int(match[2]) <= 65535:
-            self.fail(f"{match[2]} is not a port; it must lie between {self._lowest} and 65535", param, ctx)
-        return str(value)
+def pair(text: str) -> tuple[str, str]:
+    """``KEY=VALUE`` → (key, value); the value may hold further ``=``."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
 
 
-class Workers(click.ParamType):
+def address(text: str) -> str:
+    """``HOST:PORT`` to connect to (an IPv6 host in brackets) → the same text, checked."""
+    return _address(text, lowest_port=1)
+
+
+def bind_address(text: str) -> str:
+    """``HOST:PORT`` to listen at; port 0 is any free one."""
+    return _address(text, lowest_port=0)
+
+
+def _address(text: str, lowest_port: int) -> str:
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:7625")
+    if not lowest_port <= int(match[2]) <= 65535:
+        raise click.BadParameter(f"{match[2]} is not a port; it must lie between {lowest_port} and 65535")
+    return text
+
+
+def workers(text: str) -> int | None:
     """A number from 1 to 1024, or ``auto`` → None: one for each core."""
-
-    name = "n|auto"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value == "auto":
-            return None
-        try:
-            number = int(str(value))
-        except ValueError:
-            number = 0
-        if not 1 <= number <= 1024:
-            self.fail(f"{value!r} is neither 'auto' nor a number from 1 to 1024", param, ctx)
-        return number
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WORKERS:
+        raise click.BadParameter(f"{text!r} is neither 'auto' nor a number from 1 to {MAX_WORKERS}")
+    return int(text)

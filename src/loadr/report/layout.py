@@ -49,9 +49,7 @@ def flow(head: str, pieces: Sequence[str], width: int, gap: str = "  ") -> list[
     return [line.rstrip() for line in lines]
 
 
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, indent: str = "    "
-) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, indent: str = "    ") -> list[str]:
     """A header and its rows: the first column left-aligned and clipped to what is left of ``width``, the others
     right-aligned to their longest cell."""
     grid = [list(header), *[list(row) for row in rows]]

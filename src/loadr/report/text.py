@@ -41,6 +41,10 @@ def _title(name: str, ink: Ink, aside: str = "") -> str:
     return "  " + ink("bold", name) + (ink("dim", f"  {aside}") if aside else "")
 
 
+def _mark(good: bool) -> tuple[str, Tone]:
+    return ("✓", "good") if good else ("✗", "bad")
+
+
 def _marked(mark: str, tone: Tone, text: str, width: int, ink: Ink) -> Iterator[str]:
     lines = textwrap.wrap(clean(text), width - 6) or [""]
     yield f"    {ink(tone, mark)} {lines[0]}"
@@ -75,7 +79,7 @@ def _thresholds(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
         return
     yield _title("thresholds", ink)
     for result in summary.thresholds:
-        mark, tone = ("✓", "good") if result.passed else ("✗", "bad")
+        mark, tone = _mark(bool(result.passed))
         seen = observed(result)
         room = width - 6 - 2 - len(seen)
         text = clip(clean(result.text), room).ljust(room)
@@ -90,7 +94,7 @@ def _checks(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
     yield _title("checks", ink, f"{percent(passes / total if total else 0.0)} of {count(total)}")
     several = len({line.scenario for line in summary.checks}) > 1
     for line in summary.checks:
-        mark, tone = ("✗", "bad") if line.fails else ("✓", "good")
+        mark, tone = _mark(not line.fails)
         of = line.passes + line.fails
         seen = f"{percent(line.passes / of if of else 0.0)}  {count(line.passes)} of {count(of)}"
         name = f"{line.name} ({line.scenario})" if several else line.name

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from loadr.errors import ExitCode
 from loadr.plan.model import ConstantVus
 from loadr.units import format_short_ns
-from loadr.verdict.model import ThresholdResult, Validity, Verdict
+from loadr.verdict.model import ErrorLine, ThresholdResult, Validity, Verdict
 from loadr.verdict.record import AgentRecord, RunRecord
 
 EXIT_CODES: dict[Verdict, ExitCode] = {
@@ -29,6 +29,10 @@ EXIT_CODES: dict[Verdict, ExitCode] = {
 CPU_LIMIT_PERCENT = 80.0
 LAG_FLOOR_NS = 1_000_000
 LAG_PART_OF_P99 = 0.05
+EXHAUSTED = {  # kinds of failure that are the generator's own
+    "no_ports": "an agent ran out of local ports; add agents, or reuse connections",
+    "no_descriptors": "an agent ran out of file descriptors; raise its limit (ulimit -n)",
+}
 
 
 def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
@@ -52,18 +56,23 @@ def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
 
 
 def headline(
-    verdict: Verdict, record: RunRecord, thresholds: Sequence[ThresholdResult], requests: int, failed: int
+    verdict: Verdict,
+    record: RunRecord,
+    thresholds: Sequence[ThresholdResult],
+    requests: int,
+    failed: int,
+    errors: Sequence[ErrorLine],
 ) -> str:
-    """One sentence without the verdict's word: why, then how much was done."""
+    """One sentence without the verdict's word: why, then how much was done. ``errors``: most frequent first."""
     if verdict == "failed":
         return record.cause or "the fleet could not start the run"
     broken = [result for result in thresholds if not result.passed]
-    size = _size(record, requests, failed)
+    size = _size(record, requests, failed, errors)
     if verdict == "aborted by threshold":
         return f"{record.aborting_threshold or _names(broken)} did not hold; {size}"
     if verdict in ("threshold failed", "passed"):
         return f"{_threshold_words(thresholds, broken)}; {size}"
-    cause = record.cause or {"incomplete": "not every result arrived"}.get(verdict, f"after {_time(record)}")
+    cause = record.cause if record.cause not in ("", verdict) else f"after {_time(record)}"
     also = f"; {_names(broken)} did not hold" if broken else ""
     return f"{cause}{also}; {size}"
 
@@ -81,12 +90,12 @@ def _names(results: Sequence[ThresholdResult]) -> str:
     return f"{first} and {len(results) - 1} more" if len(results) > 1 else first
 
 
-def _size(record: RunRecord, requests: int, failed: int) -> str:
+def _size(record: RunRecord, requests: int, failed: int, errors: Sequence[ErrorLine]) -> str:
     if not requests:
         return f"no request was made in {_time(record)}"
     what = f"{requests:,} request{'s' if requests != 1 else ''} in {_time(record)}"
     if failed == requests:
-        return f"{what}, every one failed"
+        return f"{what}, every one failed" + (f" ({errors[0].kind.replace('_', ' ')})" if errors else "")
     return f"{what}, {failed:,} failed" if failed else f"{what}, none failed"
 
 
@@ -94,8 +103,9 @@ def _time(record: RunRecord) -> str:
     return format_short_ns((record.duration_s or record.elapsed_s) * 1e9)
 
 
-def judge_generator(record: RunRecord, p99_ns: int | None) -> Validity:
-    """Signs that loadr, and not the target, shaped the numbers (R6): CPU, late starts, dropped iterations.
+def judge_generator(record: RunRecord, p99_ns: int | None, errors: Sequence[ErrorLine]) -> Validity:
+    """Signs that loadr, and not the target, shaped the numbers (R6): CPU, late starts, dropped iterations, ports
+    or descriptors that ran out.
 
     ``p99_ns`` is the merged p99 of `http_req_duration`, None without requests.
     """
@@ -111,9 +121,12 @@ def judge_generator(record: RunRecord, p99_ns: int | None) -> Validity:
         if account.dropped:
             part = account.dropped / account.planned * 100 if account.planned else 0.0
             reasons.append(
-                f"{account.scenario} dropped {account.dropped:,} of {account.planned:,} iterations ({part:.1f}%), "
-                "because all its VUs were busy: raise max_vus, or the target is too slow for this rate"
+                f"{account.scenario} dropped {account.dropped:,} of {account.planned:,} iterations "
+                f"({part:.1f}%), because all its VUs were busy: raise max_vus, or the target is too slow"
             )
+    reasons += [
+        f"{line.count:,} requests failed: {EXHAUSTED[line.kind]}" for line in errors if line.kind in EXHAUSTED
+    ]
     return Validity(generator_limited=bool(reasons), reasons=reasons)
 
 
@@ -153,7 +166,9 @@ def limits_of_trust(record: RunRecord, merged_requests: int, ledger_requests: in
 
 
 def _loss_words(agent: AgentRecord) -> str:
-    seen = f"; its metrics are complete up to second {agent.last_acked_s}" if agent.last_acked_s is not None else ""
+    seen = (
+        f"; its metrics are complete up to second {agent.last_acked_s}" if agent.last_acked_s is not None else ""
+    )
     missing = agent.missing_at_most
     bound = "an unknown number of" if missing is None else "no" if missing == 0 else f"at most {missing:,}"
     return f"{agent.name} was lost at {agent.lost_at_s:.1f} s{seen}; {bound} requests are missing from the totals"

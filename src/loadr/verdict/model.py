@@ -207,7 +207,7 @@ class AgentLine(msgspec.Struct, frozen=True, kw_only=True):
     missing_at_most: int | None
 
 
-class TimelinePoint(msgspec.Struct, frozen=True, kw_only=True):
+class ChartPoint(msgspec.Struct, frozen=True, kw_only=True):
     """[t0_s, t1_s) of the run: requests per second, iterations of open scenarios per second beside what the
     schedule wants of them (both None without one), percentiles of `http_req_duration` in milliseconds, failed
     requests per second, VUs at its end, iterations dropped in it."""
@@ -252,7 +252,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[ErrorLine]
     agents: list[AgentLine]
     series: int
-    timeline: list[TimelinePoint]
+    timeline: list[ChartPoint]
     notes: list[str]
 
     def metric(self, name: str) -> MetricLine | None:
