@@ -41,7 +41,7 @@ class Conversion:
 
 
 class PeerClock:
-    """Of one session: another controller, or the same one restarted, has another clock."""
+    """Of one controller: another one, or the same one restarted, has another clock (`reset`)."""
 
     def __init__(self) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
@@ -57,16 +57,16 @@ class PeerClock:
         self._exchanges.append(Exchange(t3_ns, rtt_ns, ((t1_ns - t0_ns) + (t2_ns - t3_ns)) // 2))
         return True
 
-    @property
-    def is_known(self) -> bool:
-        return bool(self._exchanges)
+    def reset(self) -> None:
+        """Forget every exchange."""
+        self._exchanges.clear()
 
     def best(self, now_ns: int) -> Exchange | None:
         """The exchange with the least bound at ``now_ns``; of equals the latest."""
         return min(reversed(self._exchanges), key=lambda e: e.bound_ns(now_ns), default=None)
 
     def to_agent(self, controller_ns: int, now_ns: int) -> Conversion | None:
-        """An instant of the controller's clock on the agent's, with the bound that holds there. None: no exchange yet.
+        """An instant of the controller's clock on the agent's, and the bound that holds there; None if unknown.
 
         The offset is taken as of now; until the instant the clocks go on drifting, which the bound covers.
         """

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import fields
 from enum import Enum
-from functools import cache
 from typing import Any
 
 from loadr.units import NS_PER_S
@@ -19,9 +18,7 @@ KEPT_LINES = 200
 _KEPT_CHARACTERS = 60
 
 
-@cache
-def _names(cls: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
+_names: dict[type, tuple[str, ...]] = {}
 
 
 def brief(value: Any) -> str:
@@ -31,7 +28,10 @@ def brief(value: Any) -> str:
     """
     parts = []
     inner = ""
-    for name in _names(type(value)):
+    cls = type(value)
+    if cls not in _names:
+        _names[cls] = tuple(field.name for field in fields(cls))
+    for name in _names[cls]:
         item = getattr(value, name)
         if isinstance(item, Enum):
             parts.append(f"{name}={item.name}")
@@ -46,7 +46,7 @@ def brief(value: Any) -> str:
                 parts.append(f"{name}×{len(item)}")
         elif name in ("message", "request", "chunk"):
             inner = "/" + brief(item)
-    return f"{type(value).__name__}({' '.join(parts)}){inner}"
+    return f"{cls.__name__}({' '.join(parts)}){inner}"
 
 
 class Story:

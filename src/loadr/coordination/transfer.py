@@ -1,7 +1,7 @@
 """The files of one run on their way to an agent: which bytes to ask for next.
 
-Takes the manifest entries that are missing and what was received and stored; gives `FileRequest`s. A request is the
-credit: nothing is sent that was not asked for, so at most one window is under way, whatever the sizes.
+Takes the manifest entries that are missing and what was received; gives `FileRequest`s. A request is the credit:
+nothing is sent that was not asked for, so at most one window is under way, whatever the sizes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
 
 from loadr.coordination.messages import (
     Ledger,
@@ -22,7 +22,8 @@ from loadr.coordination.messages import (
     WireInterval,
 )
 from loadr.coordination.wire import MAX_BATCH_BYTES, entry_bytes, interval_bytes, to_wire
-from loadr.metrics.delta import GaugeDelta, IntervalDelta
+from loadr.metrics.cap import SeriesCap
+from loadr.metrics.delta import IntervalDelta, add_source, merge_interval
 from loadr.metrics.series import SeriesKey
 from loadr.units import NS_PER_S
 
@@ -48,6 +49,7 @@ class Uplink:
         self._last: RunEvent | None = None  # the final event, not yet frozen
         self._ended = False
         self._frozen: deque[Frozen] = deque()
+        self._cap = SeriesCap()
         self._series: dict[SeriesKey, int] = {}
         self._next_seq = 1
         self._held = False  # something could not be frozen because the window was full or the link away
@@ -62,9 +64,10 @@ class Uplink:
         """What one worker did in an interval; kept, and changed."""
         if self._ended:
             return
+        interval = self._cap.fold(interval)
         for at, mine in enumerate(self._tail):
             if mine.t0_s == interval.t0_s and mine.t1_s == interval.t1_s:
-                _add_source(mine, interval)
+                add_source(mine, interval)
                 return
             if mine.t0_s > interval.t0_s:
                 self._tail.insert(at, interval)
@@ -75,13 +78,20 @@ class Uplink:
             self._coarsen()
 
     def add_event(
-        self, kind: RunEventKind, cause: str = "", *, start_mono_ns: int = 0, error_ns: int = 0
+        self,
+        kind: RunEventKind,
+        cause: str = "",
+        *,
+        start_mono_ns: int = 0,
+        error_ns: int = 0,
+        bound_ns: int = 0,
     ) -> None:
         """An event that is not the last."""
         if self._ended or self._event_count >= MAX_EVENTS:
             return
         self._event_count += 1
-        self._events.append(RunEvent(self._run_id, self._generation, 0, kind, cause, start_mono_ns, error_ns))
+        event = RunEvent(self._run_id, self._generation, 0, kind, cause, start_mono_ns, error_ns)
+        self._events.append(replace(event, clock_bound_ns=bound_ns))
 
     def finish(self, ledgers: tuple[Ledger, ...], cause: str) -> None:
         """Nothing follows: the last message will carry the ledgers. All seconds are closed."""
@@ -152,16 +162,7 @@ class Uplink:
         return online and len(self._frozen) < self._frozen_limit
 
     def _number_event(self, event: RunEvent) -> RunEvent:
-        numbered = RunEvent(
-            event.run_id,
-            event.generation,
-            self._next_seq,
-            event.kind,
-            event.cause,
-            event.start_mono_ns,
-            event.start_error_ns,
-            event.ledgers,
-        )
+        numbered = replace(event, seq=self._next_seq)
         self._keep(numbered)
         return numbered
 
@@ -218,30 +219,6 @@ class Uplink:
         for at in range(0, len(closed), 2):
             first = closed[at]
             for second in closed[at + 1 : at + 2]:
-                _extend(first, second)
+                merge_interval(first, second)
             paired.append(first)
         self._tail = paired + [i for i in self._tail if i.t1_s > self._closed_s]
-
-
-def _add_source(mine: IntervalDelta, other: IntervalDelta) -> None:
-    """Another worker of the same interval."""
-    for key, delta in other.values.items():
-        have: Any = mine.values.get(key)  # of the same class: the kind is part of the key
-        if have is None:
-            mine.values[key] = delta
-        elif isinstance(have, GaugeDelta):
-            have.add_source(delta)  # type: ignore[arg-type]
-        else:
-            have.merge(delta)
-
-
-def _extend(mine: IntervalDelta, later: IntervalDelta) -> None:
-    """A later interval of the same source: both become one."""
-    for key, delta in later.values.items():
-        have: Any = mine.values.get(key)
-        if have is None:
-            mine.values[key] = delta
-        else:
-            have.merge(delta)
-    mine.t0_s = min(mine.t0_s, later.t0_s)
-    mine.t1_s = max(mine.t1_s, later.t1_s)
