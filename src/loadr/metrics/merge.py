@@ -47,7 +47,7 @@ class RunMetrics:
             kind = self._kinds.setdefault(key.metric, key.kind)
             if not kind is key.kind is delta.kind:
                 raise InternalFault(
-                    f"{key}: the metric is a {kind.name}, the series a {key.kind.name}, the delta a {delta.kind.name}"
+                    f"{key}: a {delta.kind.name} delta in a {key.kind.name} series of a {kind.name} metric"
                 )
         agent = self._agents.setdefault(agent_id, _Agent())
         agent.delivered_s = max(agent.delivered_s, interval.t1_s)
