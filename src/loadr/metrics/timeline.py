@@ -1,7 +1,7 @@
 """Timeline: a few sub-metrics over the run's time, in bounded memory, for live views, windows and charts.
 
 Takes every agent's interval deltas, in any order and however late; gives the merged deltas of the last seconds
-(`Timeline.window`, exact) and of the whole run in at most about ``max_points`` points (`Timeline.points`).
+(`Timeline.window`, exact) and of the whole run in at most ``max_points`` points (`Timeline.points`).
 Quantiles come from the merged histograms of a point, never from other quantiles.
 
 The last ``keep_fine_s`` seconds are kept second by second. Older ones move into coarse cells of ``step_s``
@@ -109,6 +109,7 @@ class Timeline:
     def add(self, interval: IntervalDelta) -> None:
         """Merge an interval of one agent."""
         self._advance(interval.t1_s)
+        cells_before = len(self._fine) + len(self._coarse)
         for key, delta in interval.values.items():
             sub_metrics = self._route(key)
             if not sub_metrics:
@@ -125,6 +126,8 @@ class Timeline:
             cell.reach_s = max(cell.reach_s, reach_s)
             for sub_metric in sub_metrics:
                 cell.add(sub_metric, delta, over_time=not is_fine)
+        if len(self._fine) + len(self._coarse) > cells_before:
+            self._coarsen()
 
     def window(self, metric: str, tags: Tags, seconds: int, up_to_s: int) -> Delta | None:
         """All of a tracked sub-metric in [up_to_s - seconds, up_to_s), exact to the second.
@@ -176,14 +179,14 @@ class Timeline:
         self._end_s = end_s
         for second in [second for second in self._fine if second < end_s - self.keep_fine_s]:
             self._touch(self._coarse, second // self.step_s).take(self._fine.pop(second))
-        while len({second // self.step_s for second in self._fine} | self._coarse.keys()) > self.max_points:
-            self._double_step()
 
-    def _double_step(self) -> None:
-        finer, self._coarse = self._coarse, {}
-        self.step_s *= 2
-        for index, cell in finer.items():
-            self._touch(self._coarse, index // 2).take(cell)
+    def _coarsen(self) -> None:
+        """Double the step until the points are few enough again."""
+        while len({second // self.step_s for second in self._fine} | self._coarse.keys()) > self.max_points:
+            self.step_s *= 2
+            finer, self._coarse = self._coarse, {}
+            for index, cell in finer.items():
+                self._touch(self._coarse, index // 2).take(cell)
 
     def _touch(self, cells: dict[int, _Cell], index: int) -> _Cell:
         """A cell to add to, new if need be; the one that was opened longest ago becomes compact instead."""

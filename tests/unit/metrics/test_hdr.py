@@ -206,7 +206,7 @@ def test_fuzzed_trends_raise_only_a_bad_histogram(payload: bytes, exact: tuple[i
 
 @pytest.mark.parametrize("announced", [0, 100, 200_000, 2**32 - 1])
 def test_an_inflate_bomb_costs_no_memory(announced: int) -> None:
-    bomb = deflated(header(announced) + b"\x02" * 100_000_000)
+    bomb = deflated(header(announced) + b"\x02" * 20_000_000)
     assert len(bomb) < LIMIT
     tracemalloc.start()
     try:
