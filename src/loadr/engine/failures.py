@@ -1,7 +1,8 @@
 """The closed list of ways in which a request can fail, and which of them an exception is.
 
-Takes exceptions of sockets, TLS and name resolution; gives one kind out of `SENTENCES`, which is the tag ``error``
-of ``http_req_errors`` and `Response.error`. A request that was answered has no kind, whatever its status.
+Takes exceptions of sockets, TLS and name resolution; gives one kind out of `SENTENCES`, which is the tag
+``error`` of ``http_req_errors`` and `Response.error`. A request that was answered has no kind, whatever its
+status.
 """
 
 from __future__ import annotations

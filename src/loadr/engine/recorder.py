@@ -177,7 +177,7 @@ def _drain_rows(rows: StatusRows, slices: Slices, phase_ids: tuple[int, ...]) ->
 def _drain_phases(
     second: int, kept: Samples, opened: Samples, slices: Slices, phase_ids: tuple[int, ...]
 ) -> None:
-    for column, phase in enumerate(phase_ids[:3]):  # blocked, connecting, tls: zero where the connection was there
+    for column, phase in enumerate(phase_ids[:3]):  # blocked, connecting, tls: 0 where it was there
         slices.zeros(second, len(kept), phase)
         slices.trend(second, opened[:, column], phase)
     for column, phase in enumerate(phase_ids[3:]):  # sending, waiting, receiving

@@ -26,8 +26,8 @@ _PLAIN_PATH = re.compile(r"/[!$%&'()*+,\-./0-9:;=?@A-Z_a-z~]*")
 _SAFE = "!$%&'()*+,-./:;=?@_~[]"  # stays as written: reserved characters of RFC 3986, and % of what is encoded
 _MAX_TARGETS = 10_000
 
-JSON_TYPE = {"content-type": "application/json"}
-FORM_TYPE = {"content-type": "application/x-www-form-urlencoded"}
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 Params = Mapping[str, str | int | float | bool]
 
@@ -86,7 +86,7 @@ def prepare(
     headers: Mapping[str, str] | None = None,
     params: Params | None = None,
 ) -> PreparedRequest:
-    """``url`` is absolute, or relative to ``base_url``; ``headers`` are added to, or replace, the default ones."""
+    """``url`` is absolute or relative to ``base_url``; ``headers`` are added to, or replace, the default ones."""
     if method not in METHODS:
         raise ValueError(f"{method!r} is not a method that can be sent; use one of {', '.join(sorted(METHODS))}")
     target, path = split_url(url, base_url)
@@ -120,7 +120,7 @@ def split_url(url: str, base_url: str = "") -> tuple[Target, str]:
 
 
 def _join(url: str, base_url: str) -> str:
-    """Base "https://a/v1" and "/items" give "https://a/v1/items": as most clients do, and not as RFC 3986 does."""
+    """Base "https://a/v1" and "/items" give "https://a/v1/items", as most clients do, and not RFC 3986."""
     if "://" in url.split("?", 1)[0] or not base_url:
         return url
     if not url or url.startswith("?"):
@@ -176,8 +176,8 @@ def content_length(method: str, body_bytes: int) -> bytes:
 
 def encode_body(
     json: Any = None, form: Params | None = None, body: str | bytes | None = None
-) -> tuple[bytes, Mapping[str, str]]:
-    """The bytes of at most one of the three, and the content-type that goes with them (headers may replace it)."""
+) -> tuple[bytes, str]:
+    """The bytes of at most one of the three, and the content-type that goes with them ("": none)."""
     if sum(given is not None for given in (json, form, body)) > 1:
         raise ValueError("give a request one of json, form and body, not several")
     if json is not None:
@@ -188,5 +188,5 @@ def encode_body(
     if form is not None:
         return encode_params(form).encode("ascii"), FORM_TYPE
     if isinstance(body, str):
-        return body.encode("utf-8"), {}
-    return body or b"", {}
+        return body.encode("utf-8"), ""
+    return body or b"", ""
