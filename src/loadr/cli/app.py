@@ -74,5 +74,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drop_stdout() -> None:
-    """The reader of our output has gone (``loadr plan … | head``): the last flush must not find that out again."""
+    """The reader of our output has gone (``loadr plan … | head``): the last flush must not find out again."""
     sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until the process ends

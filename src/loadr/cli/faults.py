@@ -42,7 +42,7 @@ def report_fault(fault: BaseException, stream: TextIO | None = None) -> int:
         return ExitCode.INVALID
     name = type(fault).__name__
     out.write(f"loadr: this is a bug in loadr: {name}: {_first_line(fault)}\n")
-    out.write(f"  → run it again with LOADR_DEBUG=1 and report the traceback at {ISSUES}\n")
+    out.write(f"  hint: run it again with LOADR_DEBUG=1 and report the traceback at {ISSUES}\n")
     _show_trace(fault, out)
     return ExitCode.INTERNAL
 
@@ -53,16 +53,16 @@ def fault_words(fault: LoadrError) -> str:
     if isinstance(fault, PlanInvalid):
         for one in fault.faults:
             lines.append(str(one))
-            lines += [f"  → {one.hint}"] if one.hint else []
+            lines += [f"  hint: {one.hint}"] if one.hint else []
     lines.append(f"loadr: {fault.message}")
-    lines += [f"  → {fault.hint}"] if fault.hint else []
+    lines += [f"  hint: {fault.hint}"] if fault.hint else []
     return "\n".join(lines) + "\n"
 
 
 def _usage_words(fault: click.ClickException) -> str:
     lines = [f"loadr: {fault.format_message()}"]
     if isinstance(fault, click.UsageError) and fault.ctx is not None:
-        lines.append(f"  → see `{fault.ctx.command_path} --help`")
+        lines.append(f"  hint: see `{fault.ctx.command_path} --help`")
     return "\n".join(lines) + "\n"
 
 

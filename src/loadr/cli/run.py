@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from loadr.cli.faults import report_fault
 from loadr.cli.outputs import check_writable, write_output
 from loadr.cli.values import address, duration_ns, pair
 from loadr.cli.values import workers as worker_count
-from loadr.errors import ArgumentInvalid, LoadrError
+from loadr.errors import ArgumentInvalid
 
 if TYPE_CHECKING:
     from loadr.cli.progress import Progress
     from loadr.plan.loader import LoadedPlan
     from loadr.verdict.model import LiveView, Summary
+
+
+WIDE = 132  # no line of a summary gets longer than this, however wide the terminal
 
 
 class Runner(Protocol):
@@ -85,29 +89,17 @@ def run(
     quiet: bool,
 ) -> int:
     """Run a plan, here or on a controller's agents."""
-    if controller is not None and agents is not None:
-        raise ArgumentInvalid(
-            "--controller and --agents exclude each other",
-            hint="--agents starts agents here; a controller has its own",
-        )
-    if controller is not None and workers is not None:
-        raise ArgumentInvalid(
-            "--workers has no effect with --controller", hint="give it to `loadr agent` on the agents' machines"
-        )
-    outputs = {"--summary-export": summary_export, "--report": report}
-    for flag, path in outputs.items():
+    _refuse_contradictions(controller, agents, workers)
+    for flag, path in (("--summary-export", summary_export), ("--report", report)):
         if path is not None:
             check_writable(path, flag)
 
     from loadr.cli.progress import open_progress
     from loadr.plan.loader import load_plan
 
-    loaded = load_plan(plan, env=dict(env), tags=dict(tags), vus=vus, duration_ns=duration)
-    changes: dict[str, object] = {} if seed is None else {"seed": seed}
+    loaded = load_plan(plan, env=dict(env), tags=dict(tags), vus=vus, duration_ns=duration, seed=seed)
     if no_thresholds:
-        changes["thresholds"] = {}
-    if changes:
-        loaded = replace(loaded, plan=loaded.plan.model_copy(update=changes))
+        loaded = replace(loaded, plan=loaded.plan.model_copy(update={"thresholds": {}}))
 
     progress = open_progress(sys.stderr, quiet=quiet)
     try:
@@ -116,6 +108,20 @@ def run(
     finally:
         progress.close()
     return _finish(summary, summary_export, report)
+
+
+def _refuse_contradictions(controller: str | None, agents: int | None, workers: int | None) -> None:
+    if controller is None:
+        return
+    if agents is not None:
+        raise ArgumentInvalid(
+            "--controller and --agents exclude each other",
+            hint="--agents starts agents here; a controller has its own",
+        )
+    if workers is not None:
+        raise ArgumentInvalid(
+            "--workers has no effect with --controller", hint="give it to `loadr agent` on the agents' machines"
+        )
 
 
 def _runner(
@@ -161,20 +167,9 @@ async def _drive(runner: Runner, progress: Progress) -> Summary:
 
 def _finish(summary: Summary, summary_export: Path | None, report: Path | None) -> int:
     """Print the summary, write the files. The verdict's exit code stands before that of a file that failed."""
-    from loadr.cli.progress import is_utf8
-    from loadr.report.text import NARROW, render_text
-
-    terminal = sys.stdout.isatty()
-    width = min(shutil.get_terminal_size((NARROW, 24)).columns, 132) if terminal else NARROW
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    click.echo(
-        render_text(summary, width=width, colour=colour, ascii_only=not is_utf8(sys.stdout)),
-        nl=False,
-        color=colour,
-    )
-    code = summary.exit_code
+    _print_summary(summary)
     if summary_export is None and report is None:
-        return code
+        return summary.exit_code
     click.echo("")
     try:
         if summary_export is not None:
@@ -187,8 +182,18 @@ def _finish(summary: Summary, summary_export: Path | None, report: Path | None) 
 
             write_output(report, render_html(summary).encode(), "--report")
             click.echo(f"report: {report}")
-    except LoadrError as fault:
-        from loadr.cli.faults import report_fault
+    except ArgumentInvalid as fault:
+        code = report_fault(fault)
+        return summary.exit_code or code
+    return summary.exit_code
 
-        return code or report_fault(fault)
-    return code
+
+def _print_summary(summary: Summary) -> None:
+    from loadr.cli.progress import is_utf8
+    from loadr.report.text import NARROW, render_text
+
+    out, terminal = sys.stdout, sys.stdout.isatty()
+    width = min(shutil.get_terminal_size((NARROW, 24)).columns, WIDE) if terminal else NARROW
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    text = render_text(summary, width=width, colour=colour, ascii_only=not is_utf8(out))
+    click.echo(text, nl=False, color=colour)

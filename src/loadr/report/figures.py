@@ -75,6 +75,8 @@ def observed(result: ThresholdResult) -> str:
 def metric_pieces(line: MetricLine) -> list[str]:
     """The values of a metric as k6 prints them, in k6's order: ``avg=12.3ms``, ``p(95)=31.2ms``."""
     values = line.values
+    if not values:
+        return ["no data"]
     if line.kind == "trend":
         keys = [key for key in values if key != "count"]
         return [f"{key}={ms(values[key], weak=key in line.weak)}" for key in keys]

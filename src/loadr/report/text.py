@@ -26,7 +26,7 @@ def render_text(summary: Summary, *, width: int = NARROW, colour: bool = False, 
         _trust(summary, width, ink),
         _thresholds(summary, width, ink),
         _checks(summary, width, ink),
-        _metrics(summary, width),
+        _metrics(summary, width, ink),
         _requests(summary, width, ink),
         _errors(summary, width, ink),
         _accounting(summary, width, ink),
@@ -102,15 +102,17 @@ def _checks(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
         yield f"    {ink(tone, mark)} {clip(clean(name), room).ljust(room)}  {seen}"
 
 
-def _metrics(summary: Summary, width: int) -> Iterator[str]:
+def _metrics(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
+    if summary.metrics:
+        yield _title("metrics", ink)
     for line in summary.metrics:
         parent, _, inner = line.name.partition("{")
-        name = f"  {{ {clean(inner[:-1])} }}" if inner else clean(parent)
+        name = f"  {{{clean(inner)}" if inner else clean(parent)
         if len(name) > _NAME_WIDTH:
             yield f"    {clip(name, width - 5)}:"
             name = ""
         dots = "." * (_NAME_WIDTH - len(name)) if name else " " * _NAME_WIDTH
-        yield from flow(f"    {name}{dots}: ", _aligned(line), width, gap=" ")
+        yield from flow(f"    {name}{dots}: ", _aligned(line), width, gap=" " if line.kind == "trend" else "  ")
 
 
 def _aligned(line: MetricLine) -> list[str]:
