@@ -41,7 +41,8 @@ boot_clock: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTI
 
 
 class HttpWorker:
-    """One per process: clock, connections, TLS contexts and the sweep that ends requests whose time is up.
+    """One per process: clock, connections, TLS contexts, and the sweep that ends requests whose time is up and
+    packs the recorder's rows.
 
     ``words`` are those of the worker's `loadr.engine.page.Page`. A request is ended at most a twentieth of the
     shortest timeout in use, or 100 ms, after its timeout. ``files_dir`` is where the plan's files stand.
@@ -103,6 +104,7 @@ class HttpWorker:
             self._forget_at = now + NS_PER_S
             if len(known) >= MAX_KNOWN_HEADS:
                 known.clear()
+        self.recorder.pack()
         self._timer = self.loop.call_later(self._sweep_ns / NS_PER_S, self._sweep)
 
     async def close(self) -> None:
@@ -114,11 +116,12 @@ class HttpWorker:
 class Ready:
     """A request of a script that was prepared before."""
 
-    __slots__ = ("head", "prepared", "series")
+    __slots__ = ("head", "prepared", "series", "target")
 
     def __init__(self, series: RequestSeries, prepared: PreparedRequest) -> None:
         self.series = series
         self.prepared = prepared
+        self.target = prepared.target
         self.head = prepared.head()
 
 
@@ -185,6 +188,7 @@ class Http:
         "_connections",
         "_idle",
         "_opener",
+        "_ready",
         "_site",
         "_timeout_ns",
         "_words",
@@ -198,6 +202,7 @@ class Http:
         self._words = worker.words
         self._opener = worker.opener
         self._site = site
+        self._ready = site.ready
         self._timeout_ns = site.defaults.timeout_ns
         self._idle: dict[Target, list[Connection]] = {}
         self._connections: list[Connection] = []
@@ -259,11 +264,11 @@ class Http:
             row = (write_at, connection.sent_at, connection.first_at, end_at)
             rows = series.rows(status)
             if opening is None:
-                rows.kept.extend(row)
+                rows.kept.append(row)
             else:
-                rows.opened.extend((write_at - begin_at, opening.connecting_ns, opening.tls_ns, *row))
+                rows.opened.append((write_at - begin_at, opening.connecting_ns, opening.tls_ns, *row))
         if intended_at:
-            series.rows(status).intended.extend((intended_at, end_at))
+            series.rows(status).intended.append((intended_at, end_at))
         if connection.open:
             if idle is None:
                 idle = self._idle.setdefault(target, [])
@@ -273,7 +278,9 @@ class Http:
             return _failed(connection.failure, connection.failure_detail, end_at - write_at, series, target, head)
         else:
             _count_unsolicited(connection, series)
-        return Response(status, connection.body, end_at - write_at, series, target, head, connection.head)
+        return Response(
+            status, connection.body, end_at - write_at, scenario, series, target, head, connection.head
+        )
 
     def abort(self) -> None:
         """Close all connections; requests in flight end as interrupted."""
@@ -307,9 +314,9 @@ class Http:
         end_at = self._clock()
         series.scenario.requests_started += 1
         rows = series.rows(0)
-        rows.unsent.extend((begin_at, end_at))
+        rows.unsent.append((begin_at, end_at))
         if intended_at:
-            rows.intended.extend((intended_at, end_at))
+            rows.intended.append((intended_at, end_at))
         series.error(kind, end_at)
         await asyncio.sleep(0)  # a limit of this machine fails at once, and must not stop the loop for all others
         return _failed(kind, detail, 0, series, target, head)
@@ -345,11 +352,26 @@ class Http:
             if params is None:
                 self._site.keep(key, ready)
         head = ready.prepared.head(len(content)) if content else ready.head
-        return self.send(ready.series, ready.prepared.target, head, content, timeout_ns)
+        return self.send(ready.series, ready.target, head, content, timeout_ns)
 
-    def get(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
-        """See `request`."""
-        return self.request("GET", url, **options)
+    def get(
+        self,
+        url: str,
+        *,
+        name: str = "",
+        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        timeout: float | str | None = None,
+    ) -> Coroutine[Any, Any, Response]:
+        """See `request`. The same plain GET again costs one look-up."""
+        if headers is None and params is None and timeout is None:
+            ready = self._ready.get((url, name))
+            if ready is not None:
+                return self.send(ready.series, ready.target, ready.head)
+            ready = self._site.prepare("GET", url, name, None, None, "")
+            self._site.keep((url, name), ready)
+            return self.send(ready.series, ready.target, ready.head)
+        return self.request("GET", url, name=name, headers=headers, params=params, timeout=timeout)
 
     def head(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
         """See `request`."""
@@ -379,7 +401,7 @@ class Http:
 def _failed(
     kind: str, detail: str, duration_ns: int, series: RequestSeries, target: Target, head: bytes
 ) -> Response:
-    return Response(0, b"", duration_ns, series, target, head, b"", kind, detail)
+    return Response(0, b"", duration_ns, series.scenario, series, target, head, b"", kind, detail)
 
 
 def _count_unsolicited(connection: Connection, series: RequestSeries) -> None:

@@ -3,8 +3,9 @@
 Takes instants (CLOCK_BOOTTIME ns) of requests and iterations from one worker's VUs; gives, at `Recorder.take`,
 the series and the slices per second of the run that the control channel carries.
 
-On the hot path recording is one `list.extend` of integers that exist already; a check is one ``+= 1``. Everything
-else (seconds, differences, histograms) is done for all of them at once in numpy, by `loadr.engine.slices`.
+On the hot path recording is one append of integers that exist already (`loadr.engine.rows`); a check is one
+``+= 1``. Everything else (seconds, differences, histograms) is done for all of them at once in numpy, by
+`loadr.engine.slices`.
 
 What is recorded of a request (docs: honest load, R1 and R10):
 
@@ -23,7 +24,8 @@ import numpy as np
 
 from loadr.engine.channel import NewSeries, SecondSlice
 from loadr.engine.failures import INTERRUPTED
-from loadr.engine.slices import Samples, Slices
+from loadr.engine.rows import Rows, Samples
+from loadr.engine.slices import Slices
 from loadr.metrics.series import BUILT_IN
 from loadr.units import NS_PER_S
 
@@ -45,7 +47,7 @@ _NO_KEPT: Samples = np.empty((0, 4), np.int64)
 _NO_OPENED: Samples = np.empty((0, 7), np.int64)
 _NO_UNSENT: Samples = np.empty((0, 2), np.int64)
 
-Extend = Callable[[tuple[int, ...]], None]
+Append = Callable[[tuple[int, ...]], None]
 
 
 class CheckCounter:
@@ -60,8 +62,7 @@ class CheckCounter:
 
 
 class StatusRows:
-    """Requests of one name with one status since the last take. Each list is flat; a row ends with the instant
-    of completion."""
+    """Requests of one name with one status since the last take. A row ends with the instant of completion."""
 
     __slots__ = ("answered", "failed", "ids", "intended", "kept", "opened", "unsent")
 
@@ -69,10 +70,10 @@ class StatusRows:
         self.ids = ids  # reqs, failed, duration, total, response_time
         self.answered = answered
         self.failed = failed
-        self.kept: list[int] = []  # write, sent, first byte, end: on a connection that was there
-        self.opened: list[int] = []  # blocked, connecting, tls, write, sent, first byte, end: on a new one
-        self.unsent: list[int] = []  # begin, end: no connection
-        self.intended: list[int] = []  # intended start, end
+        self.kept = Rows(4)  # write, sent, first byte, end: on a connection that was there
+        self.opened = Rows(7)  # blocked, connecting, tls, write, sent, first byte, end: on a new one
+        self.unsent = Rows(2)  # begin, end: no connection
+        self.intended = Rows(2)  # intended start, end
 
 
 class RequestSeries:
@@ -88,10 +89,10 @@ class RequestSeries:
         self.method = method
         self.name = name
         self.head_only = method == "HEAD"
-        self.kept: dict[int, Extend] = {}
+        self.kept: dict[int, Append] = {}
         self.rows_of: dict[int, StatusRows] = {}
-        self.errors: dict[str, list[int]] = {}
-        self.interrupts: list[int] = []
+        self.errors: dict[str, Rows] = {}
+        self.interrupts = Rows(1)
         self._folded = folded
 
     def rows(self, status: int) -> StatusRows:
@@ -99,16 +100,16 @@ class RequestSeries:
         rows = self.rows_of.get(status)
         if rows is None:
             rows = self.rows_of[status] = self._new_rows(status)
-            self.kept[status] = rows.kept.extend
+            self.kept[status] = rows.kept.append
         return rows
 
     def error(self, kind: str, at_ns: int) -> None:
         """Count one failure of kind ``kind`` (see `loadr.engine.failures`)."""
-        self.errors.setdefault(kind, []).append(at_ns)
+        _count_kind(self.errors, kind, at_ns)
 
     def interrupted(self, at_ns: int) -> None:
         """Count a request that was written and then cut off with its iteration."""
-        self.interrupts.append(at_ns)
+        self.interrupts.append((at_ns,))
         self.error(INTERRUPTED, at_ns)
 
     def _new_rows(self, status: int) -> StatusRows:
@@ -143,15 +144,23 @@ class RequestSeries:
         for kind, instants in self.errors.items():
             error_id = recorder.series_id("http_req_errors", scenario=scenario, name=self.name, error=kind)
             slices.count(error_id, instants)
-        if self.interrupts:
+        if INTERRUPTED in self.errors:
             slices.count(self.rows(0).ids[0], self.interrupts)
+
+    def pack(self) -> None:
+        """See `Rows.pack`."""
+        for rows in self.rows_of.values():
+            rows.kept.pack()
+            rows.opened.pack()
+            rows.unsent.pack()
+            rows.intended.pack()
 
 
 def _drain_rows(rows: StatusRows, slices: Slices, phase_ids: tuple[int, ...]) -> None:
     reqs_id, failed_id, duration_id, total_id, response_time_id = rows.ids
-    all_kept = dict(slices.split(rows.kept, 4))
-    all_opened = dict(slices.split(rows.opened, 7))
-    all_unsent = dict(slices.split(rows.unsent, 2))
+    all_kept = dict(slices.split(rows.kept))
+    all_opened = dict(slices.split(rows.opened))
+    all_unsent = dict(slices.split(rows.unsent))
     for second in all_kept.keys() | all_opened.keys() | all_unsent.keys():
         kept = all_kept.get(second, _NO_KEPT)
         opened = all_opened.get(second, _NO_OPENED)
@@ -170,7 +179,7 @@ def _drain_rows(rows: StatusRows, slices: Slices, phase_ids: tuple[int, ...]) ->
         slices.rate(second, failed_id, *((requests, 0) if rows.failed else (0, requests)))
         if rows.answered:
             _drain_phases(second, kept, opened, slices, phase_ids)
-    for second, intended in slices.split(rows.intended, 2):
+    for second, intended in slices.split(rows.intended):
         slices.trend(second, intended[:, 1] - intended[:, 0], response_time_id)
 
 
@@ -183,6 +192,13 @@ def _drain_phases(
     for column, phase in enumerate(phase_ids[3:]):  # sending, waiting, receiving
         slices.trend(second, kept[:, column + 1] - kept[:, column], phase)
         slices.trend(second, opened[:, column + 4] - opened[:, column + 3], phase)
+
+
+def _count_kind(errors: dict[str, Rows], kind: str, at_ns: int) -> None:
+    rows = errors.get(kind)
+    if rows is None:
+        rows = errors[kind] = Rows(1)
+    rows.append((at_ns,))
 
 
 class ScenarioRecorder:
@@ -202,14 +218,14 @@ class ScenarioRecorder:
         self.bytes_sent = 0
         self.bytes_received = 0
         self._vus_before = 0
-        self._iterations: list[int] = []  # intended (0: closed), start, end
-        self._dropped: list[int] = []  # n, at
-        self._missed: list[int] = []
-        self._interrupted: list[int] = []
-        self._errors: dict[str, list[int]] = {}
+        self._iterations = Rows(3)  # intended (0: closed), start, end
+        self._dropped = Rows(2)  # n, at
+        self._missed = Rows(2)
+        self._interrupted = Rows(2)
+        self._errors: dict[str, Rows] = {}
         self._requests: dict[tuple[str, str], RequestSeries] = {}
         self._folded: dict[str, RequestSeries] = {}
-        self._checks: dict[str, CheckCounter] = {}
+        self.checks: dict[str, CheckCounter] = {}
         self._phase_ids = tuple(recorder.series_id(phase, scenario=name) for phase in _PHASES)
 
     def request(self, method: str, name: str) -> RequestSeries:
@@ -231,36 +247,42 @@ class ScenarioRecorder:
 
     def check(self, name: str) -> CheckCounter:
         """The counter of a check; cached, or folded into "other"."""
-        counter = self._checks.get(name)
+        counter = self.checks.get(name)
         if counter is None:
             if not self.recorder.claim(1):
                 self.recorder.folded += 1
                 name = OTHER
-                if name in self._checks:
-                    return self._checks[name]
+                if name in self.checks:
+                    return self.checks[name]
             series_id = self.recorder.series_id("checks", scenario=self.name, check=name)
-            counter = self._checks[name] = CheckCounter(series_id)
+            counter = self.checks[name] = CheckCounter(series_id)
         return counter
 
     def iteration_done(self, intended_ns: int, start_ns: int, end_ns: int) -> None:
         """A finished iteration. ``intended_ns`` is 0 in closed models."""
-        self._iterations.extend((intended_ns, start_ns, end_ns))
+        self._iterations.append((intended_ns, start_ns, end_ns))
 
     def interrupted(self, at_ns: int) -> None:
         """An iteration was started and cut off."""
-        self._interrupted.extend((1, at_ns))
+        self._interrupted.append((1, at_ns))
 
     def dropped(self, at_ns: int, n: int = 1) -> None:
         """Iterations that were planned and found no free VU."""
-        self._dropped.extend((n, at_ns))
+        self._dropped.append((n, at_ns))
 
     def missed(self, at_ns: int, n: int = 1) -> None:
         """Iterations that were planned at an instant when nobody could start them."""
-        self._missed.extend((n, at_ns))
+        self._missed.append((n, at_ns))
 
     def error(self, kind: str, at_ns: int) -> None:
         """A fault that belongs to no request by name."""
-        self._errors.setdefault(kind, []).append(at_ns)
+        _count_kind(self._errors, kind, at_ns)
+
+    def pack(self) -> None:
+        """See `Rows.pack`."""
+        for series in (*self._requests.values(), *self._folded.values()):
+            series.pack()
+        self._iterations.pack()
 
     def drain(self, slices: Slices) -> None:
         """Hand everything over."""
@@ -269,26 +291,26 @@ class ScenarioRecorder:
             series.drain(slices, self._phase_ids)
         for kind, instants in self._errors.items():
             slices.count(recorder.series_id("http_req_errors", scenario=name, error=kind), instants)
-        for second, rows in slices.split(self._iterations, 3):
+        for second, rows in slices.split(self._iterations):
             slices.add(second, recorder.series_id("iterations", scenario=name), len(rows))
             slices.trend(second, rows[:, 2] - rows[:, 1], recorder.series_id("iteration_duration", scenario=name))
             lagged = rows[rows[:, 0] > 0]
             if len(lagged):
                 lag_id = recorder.series_id("iteration_lag", scenario=name)
                 slices.trend(second, lagged[:, 1] - lagged[:, 0], lag_id)
-        for metric, flat in (
+        for metric, counted in (
             ("dropped_iterations", self._dropped),
             ("missed_iterations", self._missed),
             ("interrupted_iterations", self._interrupted),
         ):
-            for second, rows in slices.split(flat, 2):
+            for second, rows in slices.split(counted):
                 slices.add(second, recorder.series_id(metric, scenario=name), int(rows[:, 0].sum()))
         self._drain_counters(slices)
 
     def _drain_counters(self, slices: Slices) -> None:
         """What has no instants belongs to the latest second that is given."""
         recorder, second = self.recorder, slices.latest
-        for counter in self._checks.values():
+        for counter in self.checks.values():
             if counter.passes or counter.fails:
                 slices.rate(second, counter.series_id, counter.passes, counter.fails)
                 counter.passes = counter.fails = 0
@@ -342,6 +364,11 @@ class Recorder:
             scenario.drain(slices)
         new, self._new = self._new, []
         return new, slices.encode()
+
+    def pack(self) -> None:
+        """A part of the next take's work, to be called often: so a take does not stop the loop for long."""
+        for scenario in self._scenarios.values():
+            scenario.pack()
 
     def claim(self, series: int) -> bool:
         """Whether there is room for so many more series; if so they are taken."""

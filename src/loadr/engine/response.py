@@ -58,12 +58,14 @@ class Response(msgspec.Struct, gc=False, eq=False):
     """One per request. ``status`` is 0 and ``error`` a kind of `loadr.engine.failures` if there was no answer.
 
     ``duration_ns``: from the write to the last byte (or to the failure); ``duration_ms`` is the same as float.
+    ``scenario`` is where `check` counts.
     It never is part of a reference cycle, which is why the cyclic collector need not know it.
     """
 
     status: int
     body: bytes
     duration_ns: int
+    scenario: ScenarioRecorder
     series: RequestSeries
     target: Target
     sent_head: bytes
@@ -76,11 +78,6 @@ class Response(msgspec.Struct, gc=False, eq=False):
     def ok(self) -> bool:
         """Whether it counts as success: a status from 200 to 399."""
         return 200 <= self.status < 400
-
-    @property
-    def scenario(self) -> ScenarioRecorder:
-        """Where `check` counts."""
-        return self.series.scenario
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """Samples into seconds of the run and histograms, in numpy.
 
-Takes flat lists of instants from the recorder; gives the `SecondSlice`s of the control channel.
+Takes rows of instants from the recorder; gives the `SecondSlice`s of the control channel.
 """
 
 from __future__ import annotations
@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from loadr.engine.channel import SecondSlice, Trend
+from loadr.engine.rows import Rows, Samples
 from loadr.metrics.histogram import Histogram
 from loadr.units import NS_PER_S
-
-Samples = npt.NDArray[np.int64]
 
 
 class Slices:
     """Everything of one take. ``latest`` is the second that gets what has no instant of its own.
 
-    With ``hold_later`` rows that completed after ``latest`` are left in their lists; without it they are given
+    With ``hold_later`` rows that completed after ``latest`` are left where they are; without it they are given
     too.
     """
 
@@ -33,34 +31,31 @@ class Slices:
         self._gauges: dict[int, list[tuple[int, int, int, int]]] = {}
         self._trends: dict[int, dict[tuple[int, ...], Histogram]] = {}
 
-    def split(self, flat: list[int], width: int) -> Iterator[tuple[int, Samples]]:
-        """Take rows of ``width`` out of a flat list; gives each second once, with its rows as (n, width) array.
+    def split(self, rows: Rows) -> Iterator[tuple[int, Samples]]:
+        """Take all rows; gives each second once, with its rows.
 
-        The last column is the instant by which a row is put into a second.
+        The last number of a row is the instant by which it is put into a second.
         """
-        if not flat:
+        taken = rows.take()
+        if not len(taken):
             return
-        rows = np.array(flat, dtype=np.int64).reshape(-1, width)
-        flat.clear()
-        seconds = np.maximum((rows[:, -1] - self._start_ns) // NS_PER_S, 0)
-        first, last = int(seconds.min()), int(seconds.max())
-        if self._hold_later and last > self.latest:
+        seconds = np.maximum((taken[:, -1] - self._start_ns) // NS_PER_S, 0)
+        if self._hold_later and int(seconds.max()) > self.latest:
             later = seconds > self.latest
-            flat.extend(rows[later].ravel().tolist())
-            rows, seconds = rows[~later], seconds[~later]
-            if not len(rows):
+            rows.give_back(taken[later])
+            taken, seconds = taken[~later], seconds[~later]
+            if not len(taken):
                 return
-            last = int(seconds.max())
-        if first == last:
-            yield first, rows
+        if int(seconds.min()) == int(seconds.max()):
+            yield int(seconds[0]), taken
             return
         for second in np.unique(seconds).tolist():
-            yield second, rows[seconds == second]
+            yield second, taken[seconds == second]
 
-    def count(self, series: int, instants: list[int]) -> None:
-        """Add one to a counter for each instant."""
-        for second, rows in self.split(instants, 1):
-            self.add(second, series, len(rows))
+    def count(self, series: int, rows: Rows) -> None:
+        """Add one to a counter for each row."""
+        for second, taken in self.split(rows):
+            self.add(second, series, len(taken))
 
     def add(self, second: int, series: int, total: int) -> None:
         """Add to a counter."""
