@@ -1,0 +1,192 @@
+"""The plain tree of a plan → a frozen `Plan`, or every fault of it.
+
+Each part (a step, a scenario, a data set, a threshold) is built by itself, so that a fault in one hides no fault
+in another; what only shows between parts (unique rows under a closed executor, a relative url without
+``base_url``) is checked last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loadr.errors import PlanInvalid
+from loadr.plan.data import read_csv
+from loadr.plan.defaults_reader import read_http_defaults
+from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown
+from loadr.plan.faults import FaultList, Route
+from loadr.plan.files import FileRefused, PlanFiles
+from loadr.plan.model import ConstantVus, DataSet, Defaults, Plan, Scenario, Threshold
+from loadr.plan.scenario_reader import ScenarioReader
+from loadr.plan.scope import RESERVED, Scope
+from loadr.plan.script_reader import ScriptReader
+from loadr.plan.thresholds import ThresholdInvalid, parse_threshold
+from loadr.plan.usage import unique_users
+from loadr.units import NS_PER_S
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_PLANNED_MODES = ("sequential", "per_vu")
+MIN_LEASE_NS = NS_PER_S  # beats come five times per lease
+# Stands in for scenarios that have faults, so that the other keys of the plan are checked all the same.
+_PLACEHOLDER = ConstantVus(executor="constant-vus", vus=1, duration_ns=1, script="placeholder.py")
+
+
+class PlanReader:
+    """Reads one plan; `read` is called once. ``shown_folder`` is the plan's folder as the user named it."""
+
+    def __init__(self, files: PlanFiles, scripts: ScriptReader, faults: FaultList, shown_folder: Path) -> None:
+        self._files = files
+        self._scripts = scripts
+        self._faults = faults
+        self._shown_folder = shown_folder
+
+    def read(
+        self, tree: Any, *, name: str, seed: int, env: Mapping[str, str], tags: Mapping[str, str]
+    ) -> Plan | None:
+        """The plan; None, or one of no use, if faults were told. The tree's ``name`` and ``seed`` go first."""
+        if not is_mapping(tree, (), self._faults, "a plan needs at least the key scenarios"):
+            return None
+        values = refuse_unknown(tree, keys_of(Plan), (), self._faults)
+        http = read_http_defaults(values.get("defaults", {}), env, self._files, self._faults)
+
+        raw_scenarios = self._merge_scripts(self._mapping(values, "scenarios"))
+        raw_data = self._scripts.merge_data(self._mapping(values, "data"))
+        data = {key: self._read_data(key, raw) for key, raw in raw_data.items()}
+        scope = Scope({key: one.columns if one else None for key, one in data.items()}, env)
+        reader = ScenarioReader(scope, self._faults)
+        scenarios = {
+            key: self._read_scenario(reader, key, raw) for key, raw in raw_scenarios.items() if raw is not None
+        }
+        for route in reader.relative_urls if not _names_base_url(values) else ():
+            hint = 'add defaults: { http: { base_url: "https://shop.example" } }'
+            self._faults.add(route, "the url is relative and the plan has no base_url", hint)
+
+        if isinstance(values.get("scenarios"), dict) and values["scenarios"]:
+            values["scenarios"] = {
+                key: one or _PLACEHOLDER for key, one in scenarios.items() if _NAME.fullmatch(key)
+            }
+            values["scenarios"] = values["scenarios"] or {"placeholder": _PLACEHOLDER}
+        values["data"] = {key: one for key, one in data.items() if one is not None and _NAME.fullmatch(key)}
+        values["thresholds"] = self._read_thresholds(self._mapping(values, "thresholds"))
+        values["defaults"] = Defaults(http=http)
+        values |= {"env": dict(env), "tags": dict(tags), "files": self._files.listed}
+        plan = build(Plan, {"name": name, "seed": seed, **values}, (), self._faults)
+        if plan is not None:
+            self._check(plan)
+        return plan
+
+    def _mapping(self, values: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """The mapping below one key of the plan; empty if it is not there, or not a mapping, which is told."""
+        inner = values.get(key, {})
+        return inner if is_mapping(inner, (key,), self._faults) else {}
+
+    # --- scenarios -------------------------------------------------------------------------------------------
+
+    def _merge_scripts(self, scenarios: Mapping[str, Any]) -> dict[str, Any]:
+        """Scenarios as written, those of scripts completed by their decorators; None where that failed."""
+        merged: dict[str, Any] = {}
+        for name, raw in scenarios.items():
+            merged[name] = raw
+            if isinstance(raw, dict) and "script" in raw and "flow" not in raw:
+                complete = self._scripts.merge_scenario(name, raw, ("scenarios", name))
+                merged[name] = complete or (raw if "executor" in raw else None)
+        return merged
+
+    def _read_scenario(self, reader: ScenarioReader, name: str, raw: Any) -> Scenario | None:
+        route: Route = ("scenarios", name)
+        if not _NAME.fullmatch(name):
+            hint = "a name is of letters, digits, _ and -, at most 64"
+            self._faults.add(route, f"{name[:80]!r} can not be the name of a scenario", hint, at_key=True)
+        if not is_mapping(raw, route, self._faults, "it needs executor, and flow or script"):
+            return None
+        return reader.read(raw, route, self._scripts.data_names(raw.get("script")))
+
+    # --- data ------------------------------------------------------------------------------------------------
+
+    def _read_data(self, name: str, raw: Any) -> DataSet | None:
+        route: Route = ("data", name)
+        if not _IDENTIFIER.fullmatch(name) or name in RESERVED:
+            hint = "use letters, digits and _, and none of the names that expressions have already"
+            self._faults.add(route, f"{name[:80]!r} can not be the name of a data set", hint, at_key=True)
+        if not is_mapping(raw, route, self._faults, f"write {name}: {{ file: {name}.csv }}"):
+            return None
+        values = refuse_unknown(raw, keys_of(DataSet), route, self._faults)
+        if values.get("mode") in _PLANNED_MODES:
+            what = f"mode {values.pop('mode')!r} is not supported yet; supported: unique, random"
+            self._faults.add((*route, "mode"), what)
+        data = build(DataSet, values, route, self._faults)
+        if data is None:
+            return None
+        inner: Route = (*route, "file")
+        try:
+            relative, path = self._files.locate(data.file)
+            self._files.add(relative, path)
+            rows = read_csv(path, shown_as=str(self._shown_folder / relative))
+        except FileRefused as error:
+            self._faults.add(inner, error.message, error.hint)
+            return None
+        except PlanInvalid as error:
+            self._faults.extend(tuple(replace(fault, path=f"data.{name}.file") for fault in error.faults))
+            return None
+        return data.model_copy(update={"file": relative, "rows": len(rows), "columns": rows.columns})
+
+    # --- thresholds ------------------------------------------------------------------------------------------
+
+    def _read_thresholds(self, thresholds: Mapping[str, Any]) -> dict[str, tuple[Threshold, ...]]:
+        read: dict[str, tuple[Threshold, ...]] = {}
+        for metric, raw in thresholds.items():
+            route: Route = ("thresholds", metric)
+            listed = raw if isinstance(raw, list) else [raw]
+            if not listed:
+                self._faults.add(route, "the list of thresholds is empty", "write for example [ p(95)<400 ]")
+            routes = [(*route, i) if isinstance(raw, list) else route for i in range(len(listed))]
+            rules = [self._read_threshold(metric, one, at) for one, at in zip(listed, routes, strict=True)]
+            read[metric] = tuple(rule for rule in rules if rule is not None)
+        return read
+
+    def _read_threshold(self, metric: str, raw: Any, route: Route) -> Threshold | None:
+        if isinstance(raw, str):
+            values: dict[str, Any] = {"threshold": raw}
+        elif is_mapping(raw, route, self._faults, 'write "p(95)<400" or { threshold: "p(95)<400" }'):
+            values = refuse_unknown(raw, keys_of(Threshold), route, self._faults)
+        else:
+            return None
+        rule = build(Threshold, values, route, self._faults)
+        if rule is not None:
+            try:
+                parse_threshold(metric, rule.threshold)
+            except ThresholdInvalid as error:
+                at = ("thresholds", metric) if error.in_metric else route
+                self._faults.add(at, error.message, error.hint, at_key=error.in_metric)
+        return rule
+
+    # --- between the parts -------------------------------------------------------------------------------------
+
+    def _check(self, plan: Plan) -> None:
+        if plan.lease_ns < MIN_LEASE_NS:
+            self._faults.add(("lease",), "must be at least 1s", "10s suits most fleets")
+        for name, users in unique_users(plan).items():
+            for scenario in users:
+                if isinstance(plan.scenarios[scenario], ConstantVus):
+                    self._faults.add(
+                        ("scenarios", scenario, "executor"),
+                        f"unique rows need an open executor, and {scenario} uses the data set {name!r}",
+                        "use an arrival-rate executor, or mode: random",
+                    )
+            rows = plan.data[name].rows
+            if len(users) > rows:
+                what = f"{name} has {rows} row{'s' * (rows != 1)} for the {len(users)} scenarios that share it"
+                self._faults.add(("data", name), what, "add rows: each scenario needs one at least")
+
+
+def _names_base_url(values: Mapping[str, Any]) -> bool:
+    """Whether it is written at all: if it is wrong, that is told once and not for each url."""
+    match values:
+        case {"defaults": {"http": {"base_url": _}}}:
+            return True
+        case _:
+            return False
