@@ -212,6 +212,13 @@ def test_the_last_point_ends_with_the_newest_interval() -> None:
     assert spans(timeline) == [(0, 4, 4), (4, 8, 4), (8, 10, 2)]
 
 
+def test_a_coarse_point_is_as_wide_as_the_step_when_its_last_seconds_were_idle() -> None:
+    timeline = Timeline(max_points=2, keep_fine_s=1)
+    for second in (0, 2, 7):
+        timeline.add(requests(second, 1))
+    assert spans(timeline) == [(0, 4, 2), (4, 8, 1)]
+
+
 def test_points_are_copies() -> None:
     timeline = Timeline()
     timeline.add(IntervalDelta(0, 1, {DURATION: trend(1_000)}))
