@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from loadr.coordination.messages import AgentMessage, ControllerMessage
-from loadr.errors import ArgumentInvalid
+from loadr.errors import ArgumentInvalid, PeerRefused
 from loadr.transport.address import parse_address
 from loadr.transport.channel_options import CLIENT, METHOD
 from loadr.transport.codec import decode_controller, encode_agent
@@ -39,12 +39,14 @@ class GrpcDialer:
             )
         self._tls = tls
         self._limits = limits or LinkLimits()
+        self._was_connected = False
 
     async def dial(self, timeout_s: float) -> AgentLink:
         """Open one session within ``timeout_s`` (finding out why it failed may take 3 s more).
 
         Each dial reads the certificates anew and has a channel of its own. Raises `Unreachable` when nobody
-        answers (worth another try), `PeerRefused` when somebody does but TLS stands in the way, and
+        answers (worth another try), `PeerRefused` when somebody does but TLS stands in the way (worth another
+        try only if it did not before: a certificate may be in renewal, a controller on its way down), and
         `ArgumentInvalid` when our own certificates can not be used.
         """
         channel = self._open_channel()
@@ -55,7 +57,11 @@ class GrpcDialer:
             raise
         if not connected:
             await channel.close(None)
-            raise await explain_failure(self._address, self._tls)
+            failure = await explain_failure(self._address, self._tls)
+            if isinstance(failure, PeerRefused):
+                failure.retry = self._was_connected
+            raise failure
+        self._was_connected = True
         call: _Call = cast(Any, channel).stream_stream(METHOD)()  # the stubs want serializers; bytes need none
         return StreamLink[AgentMessage, ControllerMessage](
             _ClientWire(channel, call),

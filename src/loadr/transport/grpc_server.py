@@ -44,7 +44,7 @@ class GrpcServer:
         if tls is None and not insecure and not self._address.loopback:
             raise ArgumentInvalid(
                 f"plaintext on {self._address} could be read and commanded by anybody in reach",
-                hint="give --tls-cert, --tls-key, --tls-client-ca, bind to 127.0.0.1, or accept it with --insecure",
+                hint="give --tls-cert, --tls-key and --tls-client-ca; or bind to 127.0.0.1; or add --insecure",
             )
         self._tls = tls
         self._on_link = on_link

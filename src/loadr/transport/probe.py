@@ -24,16 +24,9 @@ _START_HINT = "start one with: loadr controller"
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
 _EXPIRED, _NOT_YET_VALID, _WRONG_NAME, _WRONG_IP = 10, 9, 62, 64
 
-# The alert with which the peer turned our certificate down, as OpenSSL names it.
-_ALERTS = {
-    "CERTIFICATE_REQUIRED": "asks for a certificate, and we showed none",
-    "HANDSHAKE_FAILURE": "turned the TLS handshake down (it may ask for a certificate)",
-    "UNKNOWN_CA": "does not trust the authority that signed our certificate",
-    "BAD_CERTIFICATE": "turned our certificate down",
-    "CERTIFICATE_UNKNOWN": "turned our certificate down",
-    "CERTIFICATE_EXPIRED": "says that our certificate has expired",
-    "DECRYPT_ERROR": "turned our certificate down",
-}
+
+class _TurnedDown(ConnectionError):
+    """The peer ended the connection over the certificate that we showed, or did not show."""
 
 
 def trusted_authorities() -> bytes:
@@ -60,8 +53,7 @@ async def explain_failure(address: Address, tls: ClientTls | None) -> Unreachabl
 
 
 async def _explain_plaintext(address: Address) -> Unreachable | PeerRefused:
-    failure = await _shake_hands(address, _trust_anybody())
-    if failure is None or _alert(failure):
+    if isinstance(await _shake_hands(address, _trust_anybody()), _TurnedDown | None):
         return PeerRefused(
             f"the controller at {address} speaks TLS, and we do not",
             hint="give --tls-ca FILE (and --tls-cert, --tls-key if it asks for a certificate)",
@@ -74,19 +66,24 @@ async def _explain_tls(address: Address, tls: ClientTls) -> Unreachable | PeerRe
     context = ssl.create_default_context(cadata=None if ca is None else ca.decode("ascii", "ignore"))
     if identity is not None:
         _load_identity(context, identity)
-    failure = await _shake_hands(address, context)
-    if isinstance(failure, ssl.SSLCertVerificationError):
-        return _explain_certificate(address, failure)
-    if failure is not None and (words := _alert(failure)):
-        hint = (
-            "give --tls-cert and --tls-key" if identity is None else "compare --tls-cert with its --tls-client-ca"
-        )
-        return PeerRefused(f"the controller at {address} {words}", hint=hint)
-    if isinstance(failure, ssl.SSLError) and not isinstance(failure, ssl.SSLEOFError):
-        return PeerRefused(
-            f"what answers at {address} does not speak TLS ({failure.reason or failure})",
-            hint="start the controller with --tls-cert and --tls-key, or leave the --tls flags out here",
-        )
+    match await _shake_hands(address, context):
+        case ssl.SSLCertVerificationError() as failure:
+            return _explain_certificate(address, failure)
+        case _TurnedDown() if identity is None:
+            return PeerRefused(
+                f"the controller at {address} asks for a certificate, and we showed none",
+                hint="give --tls-cert and --tls-key",
+            )
+        case _TurnedDown():
+            return PeerRefused(
+                f"the controller at {address} turned our certificate down",
+                hint="is it signed by the authority of the controller's --tls-client-ca?",
+            )
+        case ssl.SSLError() as failure if not isinstance(failure, ssl.SSLEOFError):
+            return PeerRefused(
+                f"what answers at {address} does not speak TLS ({failure.reason})",
+                hint="start the controller with --tls-cert and --tls-key, or leave the --tls flags out here",
+            )
     return _no_controller(address)
 
 
@@ -122,8 +119,8 @@ def _no_controller(address: Address) -> Unreachable:
 async def _shake_hands(address: Address, context: ssl.SSLContext) -> OSError | None:
     """The failure of a TLS handshake with ``address``; None if there was none.
 
-    Under TLS 1.3 the peer turns a client's certificate down only after the client's handshake is over: hence the
-    read.
+    Under TLS 1.3 the peer turns a client's certificate down only after the client's handshake is over. gRPC then
+    closes without an alert, while a session that it accepts begins with its own SETTINGS frame: hence the read.
     """
     context.set_alpn_protocols(["h2"])
     try:
@@ -134,22 +131,21 @@ async def _shake_hands(address: Address, context: ssl.SSLContext) -> OSError | N
     except TimeoutError:
         return ConnectionAbortedError("no handshake")
     except OSError as error:
-        return error
+        return _TurnedDown() if _is_alert(error) else error
     try:
         async with asyncio.timeout(STEP_S):
-            await reader.read(1)
+            return None if await reader.read(1) else _TurnedDown()
     except TimeoutError:
         return None
-    except OSError as error:
-        return error
+    except OSError:
+        return _TurnedDown()
     finally:
         writer.close()
-    return None
 
 
-def _alert(failure: OSError) -> str:
-    reason = getattr(failure, "reason", None) or ""
-    return next((words for name, words in _ALERTS.items() if reason.endswith(f"ALERT_{name}")), "")
+def _is_alert(error: OSError) -> bool:
+    """Whether the peer spoke TLS, and said no: OpenSSL calls it ``TLSV13_ALERT_…`` or ``SSLV3_ALERT_…``."""
+    return "_ALERT_" in (getattr(error, "reason", None) or "")
 
 
 def _trust_anybody() -> ssl.SSLContext:

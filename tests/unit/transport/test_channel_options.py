@@ -17,7 +17,7 @@ def library_bytes() -> bytes:
 
 
 def is_known(name: str, library_bytes: bytes) -> bool:
-    return b"\0" + name.encode() + b"\0" in library_bytes
+    return name.encode() + b"\0" in library_bytes
 
 
 @pytest.mark.parametrize("name", sorted({*BOTH_ENDS, *CLIENT, *SERVER}))

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from support.certificates import Authority, write_certificates
 
 from loadr.errors import ArgumentInvalid
 from loadr.transport.tls import ClientTls, ServerTls, client_tls, server_tls
+from support.certificates import Authority, write_certificates
 
 
 def test_a_pair_that_fits_is_read_with_its_authority(tmp_path: Path) -> None:
