@@ -111,6 +111,10 @@ def show(value: Any) -> str:
             return f"a {type(value).__name__}"
 
 
+def _count(limit: float) -> str:
+    return f"{int(limit) if limit == int(limit) else limit:,}"
+
+
 def _place_of(detail: ErrorDetails, values: Mapping[str, Any]) -> Route:
     """The part of pydantic's ``loc`` that stands in the plan: without the tags of unions and what is missing."""
     value: Any = values
@@ -135,6 +139,8 @@ def _explain(details: list[ErrorDetails]) -> tuple[str, str]:
     if first["type"] == "missing":
         return f"the key {str(first['loc'][-1])!r} is missing", ""
     if nouns:
+        if "a number" in nouns and "a whole number" in nouns:
+            nouns.remove("a whole number")
         wanted = " or ".join(nouns)
         hint = ""
         if "text" in nouns and isinstance(value, int | float):
@@ -144,7 +150,7 @@ def _explain(details: list[ErrorDetails]) -> tuple[str, str]:
         return f"must be {wanted}, and is {show(value)}", hint
     if first["type"] in _LIMITS:
         name, words = _LIMITS[first["type"]]
-        return f"must be {words} {context[name]:,}, and is {show(value)}", ""
+        return f"must be {words} {_count(context[name])}, and is {show(value)}", ""
     match first["type"]:
         case "literal_error":
             return f"must be one of {context['expected']}, and is {show(value)}", ""
@@ -153,6 +159,6 @@ def _explain(details: list[ErrorDetails]) -> tuple[str, str]:
         case "string_pattern_mismatch":
             return f"{show(value)} is not a name", "a name is of letters, digits, _ and -, at most 64"
         case "too_short":
-            return "must not be empty", ""
+            return "must not be empty", "write at least one"
         case _:
             return f"{show(value)} can not be used here", ""

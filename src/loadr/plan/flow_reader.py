@@ -121,7 +121,7 @@ class FlowReader:
         bodies = [key for key in ("json", "form", "body") if key in values]
         if len(bodies) > 1:
             self._faults.add(
-                (*route, bodies[1]), f"{' and '.join(bodies)} exclude each other", "keep one", at_key=True
+                (*route, bodies[1]), f"{', '.join(bodies)} exclude each other", "keep one", at_key=True
             )
 
         self._check_texts(values, route)

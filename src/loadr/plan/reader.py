@@ -16,7 +16,7 @@ from typing import Any
 from loadr.errors import PlanInvalid
 from loadr.plan.data import read_csv
 from loadr.plan.defaults_reader import read_http_defaults
-from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown
+from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown, show
 from loadr.plan.faults import FaultList, Route
 from loadr.plan.files import FileRefused, PlanFiles
 from loadr.plan.model import ConstantVus, DataSet, Defaults, Plan, Scenario, Threshold
@@ -58,18 +58,14 @@ class PlanReader:
         data = {key: self._read_data(key, raw) for key, raw in raw_data.items()}
         scope = Scope({key: one.columns if one else None for key, one in data.items()}, env)
         reader = ScenarioReader(scope, self._faults)
-        scenarios = {
-            key: self._read_scenario(reader, key, raw) for key, raw in raw_scenarios.items() if raw is not None
-        }
+        scenarios = {key: self._read_scenario(reader, key, raw) for key, raw in raw_scenarios.items()}
         for route in reader.relative_urls if not _names_base_url(values) else ():
             hint = 'add defaults: { http: { base_url: "https://shop.example" } }'
             self._faults.add(route, "the url is relative and the plan has no base_url", hint)
 
-        if isinstance(values.get("scenarios"), dict) and values["scenarios"]:
-            values["scenarios"] = {
-                key: one or _PLACEHOLDER for key, one in scenarios.items() if _NAME.fullmatch(key)
-            }
-            values["scenarios"] = values["scenarios"] or {"placeholder": _PLACEHOLDER}
+        if values.get("scenarios", {}) != {}:
+            named = {key: one or _PLACEHOLDER for key, one in scenarios.items() if _NAME.fullmatch(key)}
+            values["scenarios"] = named or {"placeholder": _PLACEHOLDER}
         values["data"] = {key: one for key, one in data.items() if one is not None and _NAME.fullmatch(key)}
         values["thresholds"] = self._read_thresholds(self._mapping(values, "thresholds"))
         values["defaults"] = Defaults(http=http)
@@ -87,13 +83,15 @@ class PlanReader:
     # --- scenarios -------------------------------------------------------------------------------------------
 
     def _merge_scripts(self, scenarios: Mapping[str, Any]) -> dict[str, Any]:
-        """Scenarios as written, those of scripts completed by their decorators; None where that failed."""
+        """Scenarios as written, those of scripts completed by their decorators, or left out where that failed."""
         merged: dict[str, Any] = {}
         for name, raw in scenarios.items():
-            merged[name] = raw
             if isinstance(raw, dict) and "script" in raw and "flow" not in raw:
                 complete = self._scripts.merge_scenario(name, raw, ("scenarios", name))
-                merged[name] = complete or (raw if "executor" in raw else None)
+                if complete is not None or "executor" in raw:
+                    merged[name] = complete or raw
+            else:
+                merged[name] = raw
         return merged
 
     def _read_scenario(self, reader: ScenarioReader, name: str, raw: Any) -> Scenario | None:
@@ -151,9 +149,11 @@ class PlanReader:
     def _read_threshold(self, metric: str, raw: Any, route: Route) -> Threshold | None:
         if isinstance(raw, str):
             values: dict[str, Any] = {"threshold": raw}
-        elif is_mapping(raw, route, self._faults, 'write "p(95)<400" or { threshold: "p(95)<400" }'):
+        elif isinstance(raw, dict):
             values = refuse_unknown(raw, keys_of(Threshold), route, self._faults)
         else:
+            hint = 'write "p(95)<400" or { threshold: "p(95)<400" }'
+            self._faults.add(route, f"must be a threshold, and is {show(raw)}", hint)
             return None
         rule = build(Threshold, values, route, self._faults)
         if rule is not None:
