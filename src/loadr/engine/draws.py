@@ -1,15 +1,17 @@
 """Seeded draws: the same seed gives the same draws for the same iteration, on any number of agents.
 
-Takes the plan's seed, a scenario's name and the identity of an iteration (its fleet-wide number in open models; VU
-and its own count in closed ones) and gives a `random.Random` or one integer. The generator is SplitMix64 (Steele,
-Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014): 64 bits of state, so that starting a new
-sequence for each iteration costs one integer, where the Mersenne Twister of the standard library fills 2.5 KB.
+Takes the plan's seed, a scenario's name and the identity of an iteration (its fleet-wide number in open
+models; VU and its own count in closed ones) and gives a `random.Random` or one integer. The generator is
+SplitMix64 (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014): 64 bits of
+state, so that starting a new sequence for each iteration costs one integer, where the Mersenne Twister of the
+standard library fills 2.5 KB.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+from typing import Any, NoReturn
 
 _MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15  # 2⁶⁴ / golden ratio, odd: the increment of SplitMix64
@@ -17,7 +19,8 @@ _SECOND_GAMMA = 0xD1B54A32D192ED03  # another odd constant, so that (v, j) and (
 
 
 def mix(value: int) -> int:
-    """SplitMix64's finaliser: a bijection on 64-bit integers in which each input bit moves half of the output."""
+    """SplitMix64's finaliser: a bijection on 64-bit integers in which each input bit moves half of the
+    output."""
     value &= _MASK
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -31,7 +34,8 @@ def stream_seed(plan_seed: int, *names: str) -> int:
 
 
 def iteration_key(stream: int, vu: int, iteration: int) -> int:
-    """64 bits for one iteration of a stream. Open models pass ``vu`` 0: who carries an iteration does not matter."""
+    """64 bits for one iteration of a stream. Open models pass ``vu`` 0: who carries an iteration does not
+    matter."""
     return mix(stream + _GAMMA * (iteration + 1) + _SECOND_GAMMA * vu)
 
 
@@ -73,14 +77,10 @@ class Draws(random.Random):
     def seed(self, *args: object, **kwargs: object) -> None:
         """Does nothing: draws belong to the iteration, and a script can not make two agents differ."""
 
-    def getstate(self) -> tuple[object, ...]:
-        """The state, for `setstate`."""
-        return (self._state, self.gauss_next)
+    def getstate(self) -> NoReturn:
+        """Not offered, as by `random.SystemRandom`: draws can not be kept for another iteration."""
+        raise NotImplementedError("the draws of a VU have no state to keep")
 
-    def setstate(self, state: tuple[object, ...]) -> None:
-        """What `getstate` gave."""
-        value, gauss = state
-        if not isinstance(value, int):
-            raise TypeError("not a state of Draws")
-        self._state = value & _MASK
-        self.gauss_next = gauss if isinstance(gauss, float) else None
+    def setstate(self, state: tuple[Any, ...]) -> NoReturn:
+        """Not offered, see `getstate`."""
+        raise NotImplementedError("the draws of a VU have no state to set")

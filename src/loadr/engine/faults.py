@@ -1,4 +1,5 @@
-"""Why a worker could not do what it was ordered to. Numbers as on the wire (`coordination.messages.FaultKind`)."""
+"""Why a worker could not do what it was ordered to. Numbers as on the wire
+(`coordination.messages.FaultKind`)."""
 
 from __future__ import annotations
 

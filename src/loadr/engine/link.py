@@ -1,7 +1,7 @@
 """Either end of the control channel on an event loop: whole messages in, frames out, both bounded.
 
-Takes a connected stream socket; gives messages of `loadr.engine.channel` to a function, and one call when the other
-end is gone or has sent what can not be read.
+Takes a connected stream socket; gives messages of `loadr.engine.channel` to a function, and one call when the
+other end is gone or has sent what can not be read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -64,8 +64,7 @@ class Link(asyncio.Protocol, Generic[T]):
         self.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -1,8 +1,8 @@
 """The pacer: wakes the dispatcher at an exact instant.
 
-uvloop's and asyncio's own timers tick at 1 ms. A timerfd on CLOCK_BOOTTIME, set to absolute instants and watched by
-the loop like a socket, gives tens of microseconds and costs nothing while it waits. Takes a function that does what
-is due and returns the next instant.
+uvloop's and asyncio's own timers tick at 1 ms. A timerfd on CLOCK_BOOTTIME, set to absolute instants and
+watched by the loop like a socket, gives tens of microseconds and costs nothing while it waits. Takes a
+function that does what is due and returns the next instant.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ else:
     _libc = ctypes.PyDLL(None, use_errno=True)
 
     class _Itimerspec(ctypes.Structure):
-        _fields_ = tuple(
-            (name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")
-        )
+        _fields_ = tuple((name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns"))
 
     _spec = _Itimerspec()  # one thread, one loop: one structure is enough
     _spec_pointer = ctypes.byref(_spec)
@@ -61,7 +59,8 @@ class Pacer:
         loop.add_reader(self._fd, self._fire)
 
     def set(self, at_ns: int) -> None:
-        """Wake at this CLOCK_BOOTTIME instant instead of the one set before; at once if it is past; 0: never."""
+        """Wake at this CLOCK_BOOTTIME instant instead of the one set before; at once if it is past; 0:
+        never."""
         if self._fd >= 0:
             _set(self._fd, at_ns)
 

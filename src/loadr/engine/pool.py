@@ -1,8 +1,9 @@
 """The pool: the worker processes of one agent, from the agent's side.
 
-Takes orders for the whole agent (prepare, arm, start, stop) and gives `PoolEvent`s to one function, on the agent's
-event loop. Every wait has a limit; a worker that dies, falls silent or does not end in time is reported by name and
-never waited for. Workers are spawned ahead and serve one run each: `renew` after a run gives fresh ones.
+Takes orders for the whole agent (prepare, arm, start, stop) and gives `PoolEvent`s to one function, on the
+agent's event loop. Every wait has a limit; a worker that dies, falls silent or does not end in time is
+reported by name and never waited for. Workers are spawned ahead and serve one run each: `renew` after a run
+gives fresh ones.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ END_GRACE_S = 5.0
 """How long after a scenario's graceful stop a worker may take to say that it is done; then it is killed."""
 EXIT_LIMIT_S = 1.0
 FROZEN_TURNS = 10
-"""A worker whose page does not move for so many seconds is killed. Counted in turns of the agent's own timer and not
-by the clock, so that an agent that was frozen together with its workers does not blame them."""
+"""A worker whose page does not move for so many seconds is killed. Counted in turns of the agent's own timer
+and not by the clock, so that an agent that was frozen together with its workers does not blame them."""
 
 
 @dataclass(slots=True)
@@ -152,6 +153,7 @@ class WorkerPool:
         self._deadline: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._revision = 0
+        self._dealt: dict[str, dict[int, ScenarioShare]] = {}
 
     # --- life of the processes ------------------------------------------------------------------------------
 
@@ -188,7 +190,8 @@ class WorkerPool:
         await self._end_all()
 
     def kill(self) -> None:
-        """End all load now, by SIGKILL; what was in flight is not counted. PoolFinished(cause="killed") follows."""
+        """End all load now, by SIGKILL; what was in flight is not counted. PoolFinished(cause="killed")
+        follows."""
         for member in self._members:
             member.process.kill("asked to")
         self._finish("killed")
@@ -229,6 +232,7 @@ class WorkerPool:
     def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None:
         """Deal this agent's shares to the workers. PoolArmed follows."""
         self._plan = plan
+        self._dealt = {}
 
         def over(answers: list[ReportMessage], silent: list[_Member]) -> None:
             self._on_event(PoolArmed(*self._fault_of(answers, silent, "take its share", ARM_LIMIT_S)))
@@ -292,18 +296,24 @@ class WorkerPool:
 
     def _deal(self, shares: Sequence[ScenarioShare], plan: Plan) -> list[list[ShareOrder]]:
         """One list of orders per worker; a worker that is gone gets none, and the others its part."""
-        names = [str(m.process.index) for m in self._members if not m.lost]
-        orders: dict[str, list[ShareOrder]] = {name: [] for name in names}
-        for share in shares if names else ():
-            for name, part in split(share, plan.scenarios[share.scenario], names, plan.seed).items():
-                orders[name].append(ShareOrder(part.scenario, part.from_run_ns, part.slots, part.vu_slots))
-        return [orders.get(str(m.process.index), []) for m in self._members]
+        weights = {member.process.index: 1.0 for member in self._members if not member.lost}
+        orders: dict[int, list[ShareOrder]] = {member.process.index: [] for member in self._members}
+        for share in shares if weights else ():
+            dealt = split(
+                share,
+                plan.scenarios[share.scenario],
+                weights,
+                plan.seed,
+                previous=self._dealt.get(share.scenario),
+            )
+            self._dealt[share.scenario] = dealt
+            for index, part in dealt.items():
+                orders[index].append(ShareOrder(part.scenario, part.from_run_ns, part.slots, part.vu_slots))
+        return [orders[member.process.index] for member in self._members]
 
     # --- rounds, deadlines ----------------------------------------------------------------------------------
 
-    def _begin_round(
-        self, limit_s: float, on_over: Callable[[list[ReportMessage], list[_Member]], None]
-    ) -> None:
+    def _begin_round(self, limit_s: float, on_over: Callable[[list[ReportMessage], list[_Member]], None]) -> None:
         if self._round is not None:
             self._round.cancel()
         self._round = _Round(self._members, limit_s, on_over)

@@ -35,8 +35,8 @@ class PoolStarted:
 class PoolInterval:
     """One second of one worker. Several come for the same second: of several workers, and late ones.
 
-    The receiver adds them up with `loadr.metrics.merge.add_source` (gauges of several workers are summed; a worker
-    sends its gauges once per second only).
+    The receiver adds them up with `loadr.metrics.merge.add_source` (gauges of several workers are summed; a
+    worker sends its gauges once per second only).
     """
 
     delta: IntervalDelta
@@ -75,14 +75,13 @@ class PoolFinished:
     cause: str = ""
 
 
-PoolEvent = (
-    PoolPrepared | PoolArmed | PoolStarted | PoolInterval | PoolWorkerLost | PoolNotice | PoolFinished
-)
+PoolEvent = PoolPrepared | PoolArmed | PoolStarted | PoolInterval | PoolWorkerLost | PoolNotice | PoolFinished
 
 
 @dataclass(frozen=True, slots=True)
 class PoolHealth:
-    """Of the last second: CPU of all workers' cores (0–100), memory together, the worst lateness, VUs together."""
+    """Of the last second: CPU of all workers' cores (0–100), memory together, the worst lateness, VUs
+    together."""
 
     cpu_percent: float = 0.0
     rss_bytes: int = 0

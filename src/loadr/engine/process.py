@@ -1,8 +1,8 @@
 """One worker process, as its agent holds it: how it is spawned, spoken to, watched and killed.
 
 Takes an index and two functions; gives the reports of the worker, and one call, when it is gone, that says how.
-Workers are spawned (fork + exec), never forked, and from the main thread only: the signal that makes a worker die
-with its agent follows the thread that created it.
+Workers are spawned (fork + exec), never forked, and from the main thread only: the signal that makes a worker
+die with its agent follows the thread that created it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from loadr.engine.page import Page
 from loadr.errors import InternalFault
 
 _LAST_WORDS_S = 1.0
-"""How long after the death of a worker its channel may still hold messages. It ends at once, unless a script left
-children of its own behind that keep the socket open."""
+"""How long after the death of a worker its channel may still hold messages. It ends at once, unless a script
+left children of its own behind that keep the socket open."""
 
 
 class WorkerProcess:
-    """``on_exit`` gets "left with exit code 3" or "was killed by SIGKILL", after the last report was handed on."""
+    """``on_exit`` gets "left with exit code 3" or "was killed by SIGKILL", after the last report was handed
+    on."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         try:
             fds = (theirs.fileno(), self.page.fd)
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns once it has exec'ed
                 (
                     *(sys.executable, "-P", "-m", "loadr.engine.worker"),
                     *("--channel-fd", str(fds[0]), "--page-fd", str(fds[1]), "--parent", str(os.getpid())),
@@ -115,7 +116,7 @@ class WorkerProcess:
         loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._exited = True
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"left with exit code {code}"
         self.how_ended = f"{how} ({self._why_killed})" if self._why_killed else how
         if self._link_up:
             loop.call_later(_LAST_WORDS_S, self._link.abort)
@@ -126,3 +127,10 @@ class WorkerProcess:
         if not self.gone.is_set():
             self.gone.set()
             self._on_exit(self, self.how_ended)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # a real-time signal has no name

@@ -1,0 +1,82 @@
+"""Feeders: which row of a CSV file belongs to which iteration.
+
+Takes a plan's data sets and their files; gives, for a scenario, one function (VU, iteration) → row for each
+data set that it uses. No feeder has a state: rows follow from the plan, the seed and the iteration alone, so
+that a fleet of any size uses the same rows, and no `unique` row twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from loadr.engine.draws import draw_below, iteration_key, stream_seed
+from loadr.plan.data import Rows, read_csv
+from loadr.plan.model import DataSet, Plan
+from loadr.plan.usage import unique_users
+
+Values = tuple[str, ...]
+Pick = Callable[[int, int], Values]
+"""(0 in open models or the VU's id in closed ones, iteration) → the values of the row, in the file's order."""
+
+
+class Row(dict[str, str]):
+    """One row, for scripts: ``user["name"]``, or ``user.name`` for columns that are names in Python."""
+
+    def __getattr__(self, column: str) -> str:
+        try:
+            return self[column]
+        except KeyError:
+            raise AttributeError(f"the row has no column {column!r}; it has {', '.join(self)}") from None
+
+
+class Feeder:
+    """Rows of one data set for one scenario. ``pick`` gives bare values, a call of the feeder gives a `Row`."""
+
+    __slots__ = ("columns", "pick")
+
+    def __init__(self, columns: tuple[str, ...], pick: Pick) -> None:
+        self.columns = columns
+        self.pick = pick
+
+    def __call__(self, key_vu: int, iteration: int) -> Row:
+        return Row(zip(self.columns, self.pick(key_vu, iteration), strict=True))
+
+
+def read_data(plan: Plan, folder: Path) -> dict[str, Rows]:
+    """The rows of every data set that a scenario uses. Raises `PlanInvalid` with the faults of a file."""
+    used = {name for scenario in plan.scenarios.values() for name in scenario.uses}
+    by_file: dict[str, Rows] = {}
+    for name in used:
+        file = plan.data[name].file
+        if file not in by_file:
+            by_file[file] = read_csv(folder / file, shown_as=file)
+    return {name: by_file[plan.data[name].file] for name in used}
+
+
+def feeders_of(plan: Plan, scenario: str, data: Mapping[str, Rows]) -> dict[str, Feeder]:
+    """One feeder for each data set that the scenario uses."""
+    users = unique_users(plan)
+    out = {}
+    for name in plan.scenarios[scenario].uses:
+        pick = (
+            _pick_unique(data[name], plan.data[name], users[name].index(scenario), len(users[name]))
+            if plan.data[name].mode == "unique"
+            else _pick_random(data[name], stream_seed(plan.seed, scenario, "data", name))
+        )
+        out[name] = Feeder(data[name].columns, pick)
+    return out
+
+
+def _pick_unique(data: Rows, settings: DataSet, place: int, users: int) -> Pick:
+    """Row k·m+i for iteration k of the i-th of m scenarios; the schedule is cut where rows end, or they
+    recycle."""
+    rows, count = data.rows, len(data.rows)
+    if settings.on_end == "recycle":
+        return lambda _vu, iteration: rows[(iteration * users + place) % count]
+    return lambda _vu, iteration: rows[iteration * users + place]
+
+
+def _pick_random(data: Rows, stream: int) -> Pick:
+    rows, count = data.rows, len(data.rows)
+    return lambda key_vu, iteration: rows[draw_below(iteration_key(stream, key_vu, iteration), count)]

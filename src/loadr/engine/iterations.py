@@ -1,0 +1,198 @@
+"""How iterations are carried and how they end: the part that open and closed executors share.
+
+Takes one scenario's flow (an ``async def`` of a VU) and runs it once per iteration in the coroutine of its VU.
+Every iteration that was started ends in exactly one way: finished (also when it was given up after a counted
+error) or interrupted. The tally is plain integers, counted apart from the recorder's samples, so that one can
+be audited against the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadr.engine.channel import ScenarioLedger
+from loadr.engine.page import ITERATIONS_FINISHED, ITERATIONS_STARTED
+from loadr.engine.recorder import ScenarioRecorder
+from loadr.engine.signals import IterationAborted
+from loadr.engine.vu import Vu
+
+Flow = Callable[[Vu], Awaitable[object]]
+LEASE = "lease"  # the reason of an `IterationAborted` by a lease that ran out
+SCRIPT_EXCEPTION = "script_exception"
+MAX_TOLD = 20
+"""Different exceptions of one scenario that a worker sends up; all are counted."""
+
+
+class FirstOfEach:
+    """Hands on the first text for each key, up to `MAX_TOLD` of them; texts of others are not even made."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._told: set[Hashable] = set()
+
+    def __call__(self, key: Hashable, text: Callable[[], str]) -> None:
+        if key not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(key)
+            self._tell(text())
+
+
+@dataclass(slots=True)
+class Tally:
+    """planned = started + dropped + missed; started = finished + interrupted + in flight."""
+
+    planned: int = 0
+    started: int = 0
+    finished: int = 0
+    interrupted: int = 0
+    dropped: int = 0
+    missed: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        return self.started - self.finished - self.interrupted
+
+
+class Iterations:
+    """Of one scenario on one worker. ``tell`` gets the exceptions of its script: "buy.py:12: KeyError:
+    'id'"."""
+
+    def __init__(
+        self,
+        scenario: str,
+        flow: Flow,
+        recorder: ScenarioRecorder,
+        words: memoryview[int],
+        clock: Callable[[], int],
+        tell: FirstOfEach,
+    ) -> None:
+        self.scenario = scenario
+        self.tally = Tally()
+        self.recorder = recorder
+        self._flow = flow
+        self._words = words
+        self._clock = clock
+        self._tell = tell
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._halted = False
+        self._settled = False
+
+    def begin(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+        """Let the coroutine of one VU live until it returns or `halt` cancels it."""
+        task = loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def count_start(self) -> None:
+        """One iteration is begun, or handed to a VU that will begin it at once."""
+        self.tally.started += 1
+        self._words[ITERATIONS_STARTED] += 1
+
+    async def carry(self, vu: Vu, intended_ns: int) -> bool:
+        """Run one iteration that `count_start` counted. False when its script raised.
+
+        ``intended_ns`` is its planned instant, 0 in closed models. Raises `asyncio.CancelledError` after
+        `halt`.
+        """
+        clock = self._clock
+        start_ns = clock()
+        vu.http.first_intended_ns = intended_ns
+        clean = True
+        try:
+            await self._flow(vu)
+        except IterationAborted as abort:
+            if abort.reason == LEASE:
+                self._interrupted()
+                return True
+        except asyncio.CancelledError as error:
+            if self._halted:
+                vu.http.abort()
+                self._interrupted()
+                raise
+            clean = self._script_raised(error)  # the script was cancelled by something of its own
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - also SystemExit: a script does not end the worker
+            clean = self._script_raised(error)
+        if self._settled:
+            return clean
+        end_ns = clock()
+        self.recorder.iteration_done(intended_ns, start_ns, end_ns)
+        self.tally.finished += 1
+        self._words[ITERATIONS_FINISHED] += 1
+        if self._halted:
+            raise asyncio.CancelledError  # a script has swallowed it
+        return clean
+
+    def halt(self) -> None:
+        """Cancel every VU; iterations in flight are interrupted. Their coroutines end within a turn of the
+        loop."""
+        self._halted = True
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def settle(self) -> None:
+        """After `halt`: whatever is still in flight counts as interrupted, so that the books balance: it was
+        handed to a VU that did not come to begin it, or its script has swallowed the cancellation (then
+        `alive` is not 0, and the process must not go on)."""
+        for _ in range(self.tally.in_flight):
+            self._interrupted()
+        self._settled = True
+
+    @property
+    def alive(self) -> int:
+        """VUs whose coroutine has not ended."""
+        return len(self._tasks)
+
+    def ledger(self) -> ScenarioLedger:
+        """The totals, for the controller's audit."""
+        tally = self.tally
+        return ScenarioLedger(
+            scenario=self.scenario,
+            planned=tally.planned,
+            started=tally.started,
+            finished=tally.finished,
+            interrupted=tally.interrupted,
+            dropped=tally.dropped,
+            missed=tally.missed,
+            requests=self.recorder.requests_started,
+        )
+
+    def _interrupted(self) -> None:
+        if self._settled:
+            return
+        self.tally.interrupted += 1
+        self.recorder.interrupted(self._clock())
+
+    def _script_raised(self, error: BaseException) -> bool:
+        self.recorder.error(SCRIPT_EXCEPTION, self._clock())
+        self._tell(_place(error), lambda: describe_exception(error))
+        return False
+
+
+def _place(error: BaseException) -> Hashable:
+    """What tells one exception from another without the cost of words: its type, and the line that raised
+    it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return type(error), trace and (trace.tb_frame.f_code, trace.tb_lineno)
+
+
+_ENGINE = str(Path(__file__).parent)
+
+
+def describe_exception(error: BaseException) -> str:
+    """ "buy.py:12: ZeroDivisionError: division by zero", the place being the innermost one in a user's file."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_ENGINE)]
+    place = ""
+    if frames:
+        own = [f for f in frames if "site-packages" not in f.filename and "/lib/python" not in f.filename]
+        frame = (own or frames)[-1]
+        place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}: "
+    text = str(error)
+    return f"{place}{type(error).__name__}{': ' + text if text else ''}"[:2_000]
