@@ -57,14 +57,16 @@ class GaugeDelta:
     kind: ClassVar[Kind] = Kind.GAUGE
 
     def merge(self, other: GaugeDelta) -> None:
-        """Of the same source over time: the later `last` stays.
+        """Of the same source over time: the later `last` stays, whatever the order.
 
-        Two of the same second are parts of one value (a worker that reported late), and so their `last` sum.
+        Two of the same second are parts of one value (a worker that reported late): they sum. The extremes are
+        bounds then, and the only field where the order of three may tell.
         """
+        if other.at_s == self.at_s:
+            self.add_source(other)
+            return
         if other.at_s > self.at_s:
             self.last, self.at_s = other.last, other.at_s
-        elif other.at_s == self.at_s:
-            self.last += other.last
         self.min = min(self.min, other.min)
         self.max = max(self.max, other.max)
 

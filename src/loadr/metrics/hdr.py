@@ -168,17 +168,23 @@ def _place(numbers: Words) -> tuple[Indices, Counts]:
     """The inverse of `_lay_out`. A zero may also be written as the count 0; zeros may follow the last count."""
     if not len(numbers):
         return np.empty(0, np.int32), np.empty(0, np.int64)
-    halves = numbers >> 1
-    is_run = (numbers & 1).astype(np.bool_)
-    steps = np.where(is_run, halves + 1, 1)
+    halves = (numbers >> 1).view(np.int64)
+    skipped = halves * (numbers & 1).view(
+        np.int64
+    )  # zeros of a run, but for the one that its own place stands for
+    values = halves - skipped
     # First the longest run and then the sum: it can not overflow.
-    if int(steps.max()) > _COUNTERS or len(numbers) > _COUNTERS or int((ends := steps.cumsum())[-1]) > _COUNTERS:
+    if (
+        len(numbers) > _COUNTERS
+        or int(skipped.max()) > _COUNTERS
+        or len(numbers) + int((skips := skipped.cumsum())[-1]) > _COUNTERS
+    ):
         raise BadHistogram(f"a histogram has more than {_COUNTERS} counters")
-    filled = ~is_run & halves.astype(np.bool_)
-    indices = (ends[filled] - 1).astype(np.int32)
+    filled = values.nonzero()[0]
+    indices = (filled + skips[filled]).astype(np.int32)
     if len(indices) and int(indices[-1]) >= BUCKETS:
         raise BadHistogram(f"a histogram has samples beyond {HIGHEST_US} µs")
-    return indices, halves[filled].view(np.int64)
+    return indices, values[filled]
 
 
 def _write_varints(numbers: Words) -> bytes:
@@ -206,32 +212,42 @@ def _write_varints(numbers: Words) -> bytes:
 
 def _read_varints(body: Bytes) -> Words:
     """The numbers of a body; each must be complete and as short as can be."""
+    if len(body) and body[-1] >= 0x80:
+        return _read_long_varints(body)
     ends = (body < 0x80).nonzero()[0]
-    if len(ends) == len(body):
-        return body.astype(np.uint64)
-    if not len(ends) or ends[-1] != len(body) - 1 or int((sizes := _distances(ends)).max()) >= _VARINT_BYTES:
-        ends = _ends_of_long_varints(body)
-        sizes = _distances(ends)
     numbers = body[ends].astype(np.uint64)
-    wide, size = (sizes > 1).nonzero()[0], 2
-    if not numbers[wide].all():
+    # Backwards from the last byte of each number, as long as the byte before belongs to it. Before the first one
+    # stands, at index -1, the last byte of all: it ends a number, so nothing is read beyond.
+    at = ends - 1
+    before = body[at]
+    wide = rows = (before >= 0x80).nonzero()[0]
+    if not numbers[rows].all():
         raise BadHistogram("a histogram holds a number that is longer than it needs to be")
-    while len(wide):
-        numbers[wide] = numbers[wide] << 7 | body[ends[wide] - (size - 1)] & 0x7F
-        size += 1
-        wide = wide[sizes[wide] >= size]
-    return numbers
+    for _ in range(_VARINT_BYTES - 2):
+        if not len(rows):
+            return numbers
+        numbers[rows] = numbers[rows] << 7 | before[wide] & 0x7F
+        at = at[wide] - 1
+        before = body[at]
+        wide = (before >= 0x80).nonzero()[0]
+        rows = rows[wide]
+    return _read_long_varints(body) if len(rows) else numbers
 
 
-def _ends_of_long_varints(body: Bytes) -> npt.NDArray[np.intp]:
-    """Where each number ends if some have nine bytes (counts from 2**55), which end whatever the ninth holds."""
-    ends = []
-    size = 0
-    for at, more in enumerate((body >= 0x80).tolist()):
+def _read_long_varints(body: Bytes) -> Words:
+    """`_read_varints` one by one: where numbers may have nine bytes (counts from 2**55), a byte does not tell by
+    itself whether it is the last."""
+    numbers = []
+    number = size = 0
+    for byte in body.tolist():
+        is_last = byte < 0x80 or size == _VARINT_BYTES - 1
+        number |= (byte if is_last else byte & 0x7F) << 7 * size
         size += 1
-        if not more or size == _VARINT_BYTES:
-            ends.append(at)
-            size = 0
+        if is_last:
+            if not byte and size > 1:
+                raise BadHistogram("a histogram holds a number that is longer than it needs to be")
+            numbers.append(number)
+            number = size = 0
     if size:
         raise BadHistogram("a histogram ends within a number")
-    return np.array(ends, np.intp)
+    return np.array(numbers, np.uint64)

@@ -186,7 +186,7 @@ class Histogram:
         self._check_room(other.count)
         if other._indices is not None:
             self._cover(int(other._indices[0]), int(other._indices[-1]))
-            self._counts[other._indices - self._low] += other._counts  # no index occurs twice
+            np.add.at(self._counts, other._indices - self._low, other._counts)
         else:
             self._cover(other._low, other._low + len(other._counts) - 1)
             offset = other._low - self._low

@@ -86,8 +86,8 @@ class _Cell:
 
 
 class Timeline:
-    """``step_s`` is the width of a coarse cell. Intervals are trusted: who takes them from a peer has checked
-    that they lie within the run."""
+    """``step_s`` is the width of a coarse cell, ``end_s`` the end of the newest interval. Intervals are trusted:
+    who takes them from a peer has checked that they lie within the run."""
 
     def __init__(self, max_points: int = 600, keep_fine_s: int = 120) -> None:
         self.max_points = max_points
@@ -97,7 +97,7 @@ class Timeline:
         self._routes: dict[SeriesKey, tuple[SubMetric, ...]] = {}
         self._fine: dict[int, _Cell] = {}  # by second
         self._coarse: dict[int, _Cell] = {}  # by second // step_s
-        self._end_s = 0  # of the newest interval
+        self.end_s = 0  # of the newest interval
         self._open: deque[_Cell] = deque()  # added to of late; their histograms are not compact
 
     def track(self, metric: str, tags: Tags = (), window_s: int = 0) -> None:
@@ -119,7 +119,7 @@ class Timeline:
                 delta = GaugeDelta(delta.last, delta.min, delta.max, at_s=second)
             else:
                 second, reach_s = interval.t0_s, interval.t1_s
-            is_fine = second >= self._end_s - self.keep_fine_s
+            is_fine = second >= self.end_s - self.keep_fine_s
             cell = (
                 self._touch(self._fine, second) if is_fine else self._touch(self._coarse, second // self.step_s)
             )
@@ -138,7 +138,7 @@ class Timeline:
         if (metric, tags) not in self._tracked or seconds > self.keep_fine_s:
             raise InternalFault(f"{metric}{dict(tags) or ''} is not tracked for windows of {seconds} s")
         from_s = max(up_to_s - seconds, 0)
-        if from_s < self._end_s - self.keep_fine_s:
+        if from_s < self.end_s - self.keep_fine_s:
             return None
         merged = _Cell(0)
         for second in range(from_s, up_to_s):
@@ -161,7 +161,7 @@ class Timeline:
                 out.append((t0_s, _Cell(0)))
             point = out[-1][1]
             point.take(cell)
-            point.reach_s = max(point.reach_s, min(t0_s + self.step_s, self._end_s))
+            point.reach_s = max(point.reach_s, min(t0_s + self.step_s, self.end_s))
         return [TimelinePoint(t0_s, cell.reach_s, cell.values) for t0_s, cell in out]
 
     def _route(self, key: SeriesKey) -> tuple[SubMetric, ...]:
@@ -174,9 +174,9 @@ class Timeline:
 
     def _advance(self, end_s: int) -> None:
         """Time has come to ``end_s``: move the seconds that are no longer kept one by one into coarse cells."""
-        if end_s <= self._end_s:
+        if end_s <= self.end_s:
             return
-        self._end_s = end_s
+        self.end_s = end_s
         for second in [second for second in self._fine if second < end_s - self.keep_fine_s]:
             self._touch(self._coarse, second // self.step_s).take(self._fine.pop(second))
 

@@ -46,7 +46,18 @@ def second(t0_s: int, requests: int, vus: int, *durations_ns: int) -> IntervalDe
 counters = st.builds(CounterDelta, st.integers(0, 2**70))
 rates = st.builds(RateDelta, st.integers(0, 2**70), st.integers(0, 2**70))
 trends = st.lists(st.integers(0, 10**10), max_size=8).map(lambda values: trend(*values))
-gauges = st.builds(GaugeDelta, st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), at_s=st.integers(0, 4))
+gauges = st.builds(
+    lambda values, at_s: GaugeDelta(min=values[0], last=values[1], max=values[2], at_s=at_s),
+    st.tuples(*[st.integers(-50, 50)] * 3).map(sorted),
+    st.integers(0, 4),
+)
+
+
+def merged(first: Delta, *rest: Delta, over_time: bool) -> Delta:
+    out = first.copy()
+    for delta in rest:
+        merge_delta(out, delta, over_time=over_time)
+    return out
 
 
 @given(
@@ -54,15 +65,21 @@ gauges = st.builds(GaugeDelta, st.integers(0, 50), st.integers(0, 50), st.intege
     st.booleans(),
 )
 def test_merge_is_commutative_and_associative(deltas: tuple[Delta, Delta, Delta], over_time: bool) -> None:
-    def merged(*parts: Delta) -> Delta:
-        out = parts[0].copy()
-        for part in parts[1:]:
-            merge_delta(out, part, over_time=over_time)
-        return out
-
     a, b, c = deltas
-    assert merged(a, b) == merged(b, a)
-    assert merged(merged(a, b), c) == merged(a, merged(b, c))
+    assert merged(a, b, over_time=over_time) == merged(b, a, over_time=over_time)
+    left = merged(merged(a, b, over_time=over_time), c, over_time=over_time)
+    right = merged(a, merged(b, c, over_time=over_time), over_time=over_time)
+    if isinstance(left, GaugeDelta) and isinstance(right, GaugeDelta) and over_time:
+        assert (left.last, left.at_s) == (right.last, right.at_s)
+    else:
+        assert left == right
+
+
+@given(st.lists(gauges, min_size=1, max_size=6), st.booleans())
+def test_a_gauge_stays_between_its_extremes(parts: list[GaugeDelta], over_time: bool) -> None:
+    gauge = merged(*parts, over_time=over_time)
+    assert isinstance(gauge, GaugeDelta)
+    assert gauge.min <= gauge.last <= gauge.max
 
 
 @pytest.mark.parametrize("over_time", [False, True])
@@ -86,7 +103,7 @@ def test_of_one_sources_gauges_the_later_stays_however_they_arrive() -> None:
 def test_a_gauge_that_comes_in_parts_for_one_second_is_their_sum() -> None:
     gauge = GaugeDelta(5, 5, 5, at_s=7)
     gauge.merge(GaugeDelta(3, 3, 3, at_s=7))
-    assert (gauge.last, gauge.at_s) == (8, 7)
+    assert gauge == GaugeDelta(8, 8, 8, at_s=7)
 
 
 def test_gauges_of_several_sources_sum() -> None:
