@@ -132,7 +132,7 @@ def _eventful() -> RecordBuilder:
         }
     )
     for second in range(30):
-        builder.second(second, [10 + second, 20, 30, 40], agent="a1", dropped=second == 20)
+        builder.second(second, [10 + second, 20, 30, 40], agent="a1", dropped=int(second == 20))
         builder.second(second, [12, 22, 32], failed_ms=[1.5], status=503, agent="a2")
         checks = {
             series("checks", Kind.RATE, scenario="browse", check="status is 200"): RateDelta(7, 1),
