@@ -321,7 +321,7 @@ class AgentCore:
             if run.run_id in resumed:
                 run.resume(resumed[run.run_id].resume_seq, now_ns)
             else:
-                self._out.log("warning", f"run {run.run_id}: the controller does not know it; abandoned")
+                self._out.log("info", f"run {run.run_id}: the controller has no use for it any more")
                 self._forget(run)
         self._probe(now_ns)
 

@@ -140,7 +140,7 @@ _WANTED = {
 
 class AgentRun:
     """``heard_ns``: when the last beat (or registration) was sent that the controller has answered: until a lease
-    is granted, that and ``lease_ns`` say when an agent that prepares gives up. ``closes_after_ns``: of `Uplink`."""
+    is granted, that and ``lease_ns`` say when it gives up. ``closes_after_ns``: see `Uplink`."""
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from loadr.schedule.share import ScenarioShare
 class AgentState(StrEnum):
     """Where an agent's session is."""
 
+    ACCEPTED = "accepted"  # a link that has not registered; never seen in a view
     REGISTERED = "registered"  # no beat yet
     ONLINE = "online"
     SUSPECT = "suspect"  # silent or cut off; its load may still be alive
