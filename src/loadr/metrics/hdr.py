@@ -174,11 +174,7 @@ def _place(numbers: Words) -> tuple[Indices, Counts]:
     )  # zeros of a run, but for the one that its own place stands for
     values = halves - skipped
     # First the longest run and then the sum: it can not overflow.
-    if (
-        len(numbers) > _COUNTERS
-        or int(skipped.max()) > _COUNTERS
-        or len(numbers) + int((skips := skipped.cumsum())[-1]) > _COUNTERS
-    ):
+    if int(skipped.max()) > _COUNTERS or len(numbers) + int((skips := skipped.cumsum())[-1]) > _COUNTERS:
         raise BadHistogram(f"a histogram has more than {_COUNTERS} counters")
     filled = values.nonzero()[0]
     indices = (filled + skips[filled]).astype(np.int32)
@@ -221,17 +217,20 @@ def _read_varints(body: Bytes) -> Words:
     at = ends - 1
     before = body[at]
     wide = rows = (before >= 0x80).nonzero()[0]
-    if not numbers[rows].all():
-        raise BadHistogram("a histogram holds a number that is longer than it needs to be")
+    is_shortest = numbers[rows].all()
     for _ in range(_VARINT_BYTES - 2):
         if not len(rows):
-            return numbers
+            break
         numbers[rows] = numbers[rows] << 7 | before[wide] & 0x7F
         at = at[wide] - 1
         before = body[at]
         wide = (before >= 0x80).nonzero()[0]
         rows = rows[wide]
-    return _read_long_varints(body) if len(rows) else numbers
+    if len(rows):
+        return _read_long_varints(body)
+    if not is_shortest:
+        raise _overlong()
+    return numbers
 
 
 def _read_long_varints(body: Bytes) -> Words:
@@ -245,9 +244,13 @@ def _read_long_varints(body: Bytes) -> Words:
         size += 1
         if is_last:
             if not byte and size > 1:
-                raise BadHistogram("a histogram holds a number that is longer than it needs to be")
+                raise _overlong()
             numbers.append(number)
             number = size = 0
     if size:
         raise BadHistogram("a histogram ends within a number")
     return np.array(numbers, np.uint64)
+
+
+def _overlong() -> BadHistogram:
+    return BadHistogram("a histogram holds a number that is longer than it needs to be")

@@ -106,6 +106,8 @@ def test_zeros_may_be_written_one_by_one_and_after_the_last_count() -> None:
 def test_a_number_of_nine_bytes_ends_with_the_ninth() -> None:
     assert varint(2**63 - 1) == b"\xfe" + b"\xff" * 8
     assert decoded(plain(varint(2**63 - 1) + varint(1) + varint(2**55))) == [(0, 2**63 - 1), (1, 1), (2, 2**55)]
+    assert decoded(plain(varint(2**63 - 1) + varint(0) + varint(5))) == [(0, 2**63 - 1), (2, 5)]
+    assert decoded(plain(varint(0) + varint(2**62))) == [(1, 2**62)]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,8 @@ def test_a_number_of_nine_bytes_ends_with_the_ninth() -> None:
         (plain(b"\x80" * 8), "ends within a number"),
         (plain(b"\x82\x00"), "longer than it needs"),
         (plain(b"\x80" * 8 + b"\x00"), "longer than it needs"),
+        (plain(b"\x82\x00" + varint(2**63 - 1)), "longer than it needs"),
+        (plain(b"\x82\x00" + varint(2**63 - 1) + varint(1)), "longer than it needs"),
         (plain(varint(-28_673)), "more than 28672 counters"),
         (plain(varint(-(2**63)) + varint(1)), "more than 28672 counters"),
         (plain((varint(-28_000)) * 2), "more than 28672 counters"),
