@@ -12,6 +12,7 @@ from loadr.report.layout import to_ascii
 from loadr.verdict.model import LiveView
 
 FIRST_LINE_S = 1.0
+PATIENCE_S = 2.0  # the first second's figures arrive about half a second after its end
 LINE_EVERY_S = 5.0
 
 
@@ -55,10 +56,9 @@ class PlainLines(Silence):
         if view.state != self._state:
             self._state = view.state
             self._write(state_line(view))
-        if view.state in ("running", "stopping") and view.elapsed_s >= self._next_s:
-            self._next_s = max(self._next_s, view.elapsed_s - view.elapsed_s % LINE_EVERY_S) + LINE_EVERY_S
-            if self._next_s % LINE_EVERY_S:
-                self._next_s -= self._next_s % LINE_EVERY_S
+        has_figures = view.requests > 0 or view.elapsed_s >= PATIENCE_S
+        if view.state in ("running", "stopping") and view.elapsed_s >= self._next_s and has_figures:
+            self._next_s = (view.elapsed_s // LINE_EVERY_S + 1) * LINE_EVERY_S
             self._write(view_line(view))
 
     def _write(self, line: str) -> None:

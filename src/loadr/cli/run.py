@@ -65,7 +65,7 @@ class Runner(Protocol):
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all draws, instead of the plan's.")
 @click.option(
-    "--tag", "tags", type=pair, metavar="KEY=VALUE", multiple=True, help="Written into the summary; repeatable."
+    "--tag", type=pair, metavar="KEY=VALUE", multiple=True, help="Written into the summary; repeatable."
 )
 @click.option(
     "--summary-export", type=click.Path(path_type=Path), metavar="FILE.json", help="k6's layout and more."
@@ -82,7 +82,7 @@ def run(
     vus: int | None,
     duration: int | None,
     seed: int | None,
-    tags: tuple[tuple[str, str], ...],
+    tag: tuple[tuple[str, str], ...],
     summary_export: Path | None,
     report: Path | None,
     no_thresholds: bool,
@@ -97,7 +97,7 @@ def run(
     from loadr.cli.progress import open_progress
     from loadr.plan.loader import load_plan
 
-    loaded = load_plan(plan, env=dict(env), tags=dict(tags), vus=vus, duration_ns=duration, seed=seed)
+    loaded = load_plan(plan, env=dict(env), tags=dict(tag), vus=vus, duration_ns=duration, seed=seed)
     if no_thresholds:
         loaded = replace(loaded, plan=loaded.plan.model_copy(update={"thresholds": {}}))
 

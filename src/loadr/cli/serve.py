@@ -39,7 +39,7 @@ def controller(
     _need_both(tls_cert, tls_key)
     if tls_client_ca is not None and tls_cert is None:
         raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key")
-    from loadr.controller import ControllerOptions, serve
+    from loadr.api.daemon import ControllerOptions, serve
 
     return serve(
         ControllerOptions(
@@ -57,7 +57,7 @@ def controller(
 @click.command()
 @click.option("--join", type=address, metavar=_PLACE, required=True, help="The controller's address.")
 @click.option("--name", help="How reports call this agent.  [default: the host's name]")
-@click.option("--label", "labels", type=pair, metavar="KEY=VALUE", multiple=True, help="Repeatable.")
+@click.option("--label", type=pair, metavar="KEY=VALUE", multiple=True, help="Repeatable.")
 @click.option(
     "--workers", type=worker_count, metavar="N|auto", default="auto", show_default=True, help="Worker processes."
 )
@@ -69,7 +69,7 @@ def controller(
 def agent(
     join: str,
     name: str | None,
-    labels: tuple[tuple[str, str], ...],
+    label: tuple[tuple[str, str], ...],
     workers: int | None,
     tls_ca: Path | None,
     tls_cert: Path | None,
@@ -85,7 +85,7 @@ def agent(
         AgentOptions(
             join=join,
             name=name,
-            labels=dict(labels),
+            labels=dict(label),
             workers=workers,
             tls_ca=tls_ca,
             tls_cert=tls_cert,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,32 +13,38 @@ from loadr.cli.values import pair
 from loadr.errors import ExitCode, PlanInvalid
 from loadr.units import format_duration_ns
 
+if TYPE_CHECKING:
+    from loadr.plan.model import Plan
+
 
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-e", "--env", type=pair, multiple=True, metavar="KEY=VALUE", help="A value of `env` in the plan.")
-def validate(plan: Path, form: Literal["text", "json"], env: tuple[tuple[str, str], ...]) -> int:
+def validate(plan: Path, format: Literal["text", "json"], env: tuple[tuple[str, str], ...]) -> int:
     """Show all faults of a plan at once."""
     from loadr.plan.loader import load_plan
 
     try:
         loaded = load_plan(plan, env=dict(env))
     except PlanInvalid as invalid:
-        if form == "text":
+        if format == "text":
             raise
         faults = [asdict(fault) for fault in invalid.faults]
         click.echo(json.dumps({"valid": False, "faults": faults}, indent=2, ensure_ascii=False))
         return ExitCode.INVALID
     ready = loaded.plan
-    if form == "json":
-        facts = {"valid": True, "faults": [], "name": ready.name, "digest": ready.digest}
+    if format == "json":
+        facts = {"valid": True, "faults": [], "name": ready.name}
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        scenarios = len(ready.scenarios)
-        click.echo(
-            f"{plan}: valid. {ready.name}: {scenarios} scenario{'s' if scenarios != 1 else ''}, "
-            f"{format_duration_ns(ready.duration_ns)}, {len(ready.files)} file"
-            f"{'s' if len(ready.files) != 1 else ''}, digest {ready.digest[:12]}"
-        )
+        click.echo(f"{plan}: valid. {_size(ready)}")
     return ExitCode.PASSED
+
+
+def _size(plan: Plan) -> str:
+    scenarios, files = len(plan.scenarios), len(plan.files)
+    return (
+        f"{plan.name}: {scenarios} scenario{'s' if scenarios != 1 else ''}, "
+        f"{format_duration_ns(plan.duration_ns)}, {files} file{'s' if files != 1 else ''}"
+    )

@@ -1,1 +1,2 @@
-"""Reports: a `loadr.verdict.summary.Summary` becomes text, JSON or HTML, and nothing else is looked at."""
+"""Reports: a finished run's `Summary` becomes text, JSON or HTML, and nothing else is looked at; a plan's preview
+becomes text."""
