@@ -15,6 +15,7 @@ MIXED = {
             "start_rate": 10,
             "stages": [{"duration": "10s", "target": 100}],
             "max_vus": 30,
+            "uses": ["users"],
             "flow": [{"request": {"method": "GET", "url": "/items?user=${users.name}", "name": "items"}}],
         },
         "buy": {"executor": "constant-vus", "vus": 6, "duration": "5s", "flow": FLOW},
