@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from loadr.plan.addresses import AddressInvalid, check_address
 from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown
 from loadr.plan.expressions import Expression, ExpressionInvalid, parse_template
 from loadr.plan.faults import FaultList, Route
@@ -63,7 +63,12 @@ def _read_base_url(text: str, env: Mapping[str, str], faults: FaultList) -> str:
             )
             return ""
         url += env[key] if key is not None else str(part)
-    _check_address(url, route, faults)
+    try:
+        check_address(url)
+    except AddressInvalid as error:
+        faults.add(route, error.message, error.hint)
+    if "?" in url or "#" in url:
+        faults.add(route, "base_url has a query or a fragment", "put it into the urls of the requests")
     return url.rstrip("/")
 
 
@@ -76,24 +81,6 @@ def _env_key(expression: Expression) -> str | None:
             return key
         case _:
             return None
-
-
-def _check_address(url: str, route: Route, faults: FaultList) -> None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        faults.add(route, f"{url!r} is not an address: {error}", _EXAMPLE)
-        return
-    if parts.scheme not in ("http", "https"):
-        what = f"the scheme {parts.scheme!r} is not supported" if "://" in url else f"{url!r} has no scheme"
-        faults.add(route, what, "begin it with http:// or https://")
-    elif not parts.hostname or port == 0 or any(char <= " " for char in url):
-        faults.add(route, f"{url!r} is not an address", _EXAMPLE)
-    elif parts.query or parts.fragment:
-        faults.add(route, "base_url has a query or a fragment", "put it into the urls of the requests")
-    elif parts.username is not None:
-        faults.add(route, "base_url holds credentials", "send them in the header authorization")
 
 
 def _read_tls_ca(name: str, files: PlanFiles, faults: FaultList) -> str | None:

@@ -97,7 +97,7 @@ def near_names(path: Path) -> str:
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     except OSError:
         return ""
-    if near := get_close_matches(path.name, names, n=3, cutoff=0.6):
+    if near := get_close_matches(path.name, names, n=3, cutoff=0.7):
         return f"did you mean {' or '.join(near)}?"
     if alike := [name for name in names if name.endswith(path.suffix) and path.suffix][:5]:
         return f"in its folder: {', '.join(alike)}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from loadr.plan.metric_names import BUILT_IN, Kind
-from loadr.plan.scope import did_you_mean
 from loadr.units import NS_PER_S, parse_duration_ns
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
@@ -81,7 +81,11 @@ def parse_metric(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         raise ThresholdInvalid(f"{text!r} does not name a metric", hint, in_metric=True)
     name, selector = match[1], match[2]
     if name not in BUILT_IN:
-        hint = did_you_mean(name, BUILT_IN) or "metrics of one's own are not supported yet"
+        near = get_close_matches(name, BUILT_IN, n=1)
+        own = (
+            "metrics of a script's own are not supported yet; use one that is built in, such as http_req_duration"
+        )
+        hint = f"did you mean {near[0]!r}?" if near else own
         raise ThresholdInvalid(f"unknown metric {name!r}", hint, in_metric=True)
     tags: dict[str, str] = {}
     for part in selector.split(",") if selector and selector.strip() else ():

@@ -30,7 +30,7 @@ _PARSER_HINTS = (
     ("mapping values are not allowed", 'put text that holds ": " in quotes'),
     ("'\\t'", "indent with spaces, not with tabs"),
     ("cannot start any token", "put text that begins with this character in quotes"),
-    ("but found another document", "a plan is one document: remove the ---"),
+    ("found another document", "a plan is one document: remove the ---"),
     ("expected <block end>", "check the indentation of this line and of those above it"),
     ("'<stream end>'", "a bracket or brace above is not closed"),
     ("unexpected end of stream", "a quote above is not closed"),
@@ -70,7 +70,7 @@ def _compose(content: bytes, file: str, faults: FaultList) -> Node | None:
         return root
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context or "").split())
+        problem = " ".join(str(error.problem or error.context or "").split()).removeprefix("but ")
         hint = next((hint for sign, hint in _PARSER_HINTS if sign in problem), "")
         for sign, word in _PARSER_WORDS:
             problem = problem.replace(f"'{sign}'", word).replace(sign, word)
