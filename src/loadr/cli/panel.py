@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadr.cli.progress import is_utf8, rate_words
-from loadr.report.figures import clean, clip, count, ms, observed, percent, seconds
+from loadr.report.figures import clean, clip, count, ms, observed, percent, whole_seconds
 from loadr.verdict.model import LiveAgent, LiveView
 
 WIDTH = 80
@@ -67,8 +67,8 @@ def draw(view: LiveView, width: int, *, utf8: bool = True) -> Box:
 
 
 def _bar(view: LiveView, width: int, utf8: bool) -> Text:
-    words = f"  {seconds(int(view.elapsed_s))} of {seconds(view.planned_s)}"
-    words += f", {seconds(round(view.left_s))} left" if view.left_s > 0.5 else ""
+    words = f"  {whole_seconds(view.elapsed_s)} of {whole_seconds(view.planned_s)}"
+    words += f", {whole_seconds(view.left_s + 0.5)} left" if view.left_s > 0.5 else ""
     room = max(width - len(words), 10)
     part = min(view.elapsed_s / view.planned_s, 1.0) if view.planned_s > 0 else 1.0
     filled = round(room * part)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from loadr.report.figures import clean, count, ms, percent, rate, seconds
+from loadr.report.figures import clean, count, ms, percent, rate, whole_seconds
 from loadr.report.layout import to_ascii
 from loadr.verdict.model import LiveView
 
@@ -90,7 +90,7 @@ def state_line(view: LiveView) -> str:
 
 def view_line(view: LiveView) -> str:
     """One view in one line of at most 80 columns in ordinary runs."""
-    parts = [f"{seconds(int(view.elapsed_s))}/{seconds(view.planned_s)}", rate_words(view)]
+    parts = [f"{whole_seconds(view.elapsed_s)}/{whole_seconds(view.planned_s)}", rate_words(view)]
     parts += [
         f"p{key} {ms(value)}"
         for key, value in (

@@ -7,7 +7,7 @@ are shown as ``?`` so that nothing a target says can move a terminal's cursor.
 
 from __future__ import annotations
 
-from loadr.units import NS_PER_MS, format_bytes, format_short_ns
+from loadr.units import NS_PER_MS, NS_PER_S, format_bytes, format_duration_ns, format_short_ns
 from loadr.verdict.model import MetricLine, ThresholdResult
 
 NOTHING = "-"
@@ -58,7 +58,12 @@ def percent(fraction: float) -> str:
 
 def seconds(value: float) -> str:
     """``30.0s``, ``1m05s``."""
-    return format_short_ns(value * 1e9)
+    return format_short_ns(value * NS_PER_S)
+
+
+def whole_seconds(value: float) -> str:
+    """``12s``, ``1m5s``: full seconds only, for clocks that tick."""
+    return format_duration_ns(int(value) * NS_PER_S)
 
 
 def observed(result: ThresholdResult) -> str:

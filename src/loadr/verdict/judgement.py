@@ -29,6 +29,7 @@ EXIT_CODES: dict[Verdict, ExitCode] = {
 CPU_LIMIT_PERCENT = 80.0
 LAG_FLOOR_NS = 1_000_000
 LAG_PART_OF_P99 = 0.05
+STALL_NS = 100_000_000
 EXHAUSTED = {  # kinds of failure that are the generator's own
     "no_ports": "an agent ran out of local ports; add agents, or reuse connections",
     "no_descriptors": "an agent ran out of file descriptors; raise its limit (ulimit -n)",
@@ -103,11 +104,13 @@ def _time(record: RunRecord) -> str:
     return format_short_ns((record.duration_s or record.elapsed_s) * 1e9)
 
 
-def judge_generator(record: RunRecord, p99_ns: int | None, errors: Sequence[ErrorLine]) -> Validity:
+def judge_generator(record: RunRecord, p99_ns: int, lag_p99_ns: int, errors: Sequence[ErrorLine]) -> Validity:
     """Signs that loadr, and not the target, shaped the numbers (R6): CPU, late starts, dropped iterations, ports
     or descriptors that ran out.
 
-    ``p99_ns`` is the merged p99 of `http_req_duration`, None without requests.
+    ``p99_ns`` is the merged p99 of `http_req_duration`, ``lag_p99_ns`` that of `iteration_lag`; 0 without any.
+    The lag of all iterations is held against the limit, because p99 of a second with ten starts is its slowest;
+    a single second counts only if it was a stall.
     """
     reasons = [
         f"{agent.name} used up to {agent.cpu_max_percent:.0f}% of its CPU (limit {CPU_LIMIT_PERCENT:.0f}%): "
@@ -115,8 +118,17 @@ def judge_generator(record: RunRecord, p99_ns: int | None, errors: Sequence[Erro
         for agent in record.agents.values()
         if agent.cpu_max_percent > CPU_LIMIT_PERCENT
     ]
-    limit_ns = max(LAG_FLOOR_NS, LAG_PART_OF_P99 * (p99_ns or 0))
-    reasons += [_lag_words(agent, limit_ns) for agent in record.agents.values() if agent.lag_p99_ns > limit_ns]
+    limit_ns = max(LAG_FLOOR_NS, LAG_PART_OF_P99 * p99_ns)
+    if lag_p99_ns > limit_ns:
+        reasons.append(
+            f"iterations started late: p99 of iteration_lag is {format_short_ns(lag_p99_ns)} "
+            f"(limit {format_short_ns(limit_ns)})"
+        )
+    reasons += [
+        f"{agent.name} stalled: in its worst second iterations started {format_short_ns(agent.lag_p99_ns)} late"
+        for agent in record.agents.values()
+        if agent.lag_p99_ns > max(STALL_NS, limit_ns)
+    ]
     for account in record.accounts.values():
         if account.dropped:
             part = account.dropped / account.planned * 100 if account.planned else 0.0
@@ -128,13 +140,6 @@ def judge_generator(record: RunRecord, p99_ns: int | None, errors: Sequence[Erro
         f"{line.count:,} requests failed: {EXHAUSTED[line.kind]}" for line in errors if line.kind in EXHAUSTED
     ]
     return Validity(generator_limited=bool(reasons), reasons=reasons)
-
-
-def _lag_words(agent: AgentRecord, limit_ns: float) -> str:
-    return (
-        f"{agent.name} started iterations late: p99 of its worst second is {format_short_ns(agent.lag_p99_ns)} "
-        f"(limit {format_short_ns(limit_ns)})"
-    )
 
 
 def limits_of_trust(record: RunRecord, merged_requests: int, ledger_requests: int | None) -> list[str]:

@@ -40,8 +40,6 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
     duration_s = record.duration_s or record.elapsed_s
     requests = total_of(metrics.select("http_reqs"))
     failed = metrics.select("http_req_failed")
-    durations = metrics.select("http_req_duration")
-    p99_ns = durations.histogram.quantile_ns(0.99) if isinstance(durations, TrendDelta) else None
     errors = error_lines(metrics)
     accounting = _accounting(record, requests)
     verdict = judge(record, thresholds)
@@ -55,7 +53,9 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
             verdict, record, thresholds, requests, failed.passes if isinstance(failed, RateDelta) else 0, errors
         ),
         cause=record.cause,
-        validity=judge_generator(record, p99_ns, errors),
+        validity=judge_generator(
+            record, _p99_ns(record, "http_req_duration"), _p99_ns(record, "iteration_lag"), errors
+        ),
         plan_digest=plan.digest,
         seed=plan.seed,
         tags=dict(plan.tags),
@@ -73,6 +73,11 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
         timeline=list(_timeline(record, points)),
         notes=limits_of_trust(record, requests, accounting.requests_ledger) + metrics.notes(),
     )
+
+
+def _p99_ns(record: RunRecord, metric: str) -> int:
+    delta = record.metrics.select(metric)
+    return delta.histogram.quantile_ns(0.99) if isinstance(delta, TrendDelta) else 0
 
 
 def _iso(unix_ms: int) -> str:

@@ -29,7 +29,7 @@ def test_the_panel_fits_its_width(view_at, agent_of, width: int) -> None:
 def test_the_panel_tells_everything_that_people_watch(view_at) -> None:
     text = drawn(view_at(12.0))
     for part in (
-        "checkout", "running", "12.0s of 30.0s, 18.0s left", "399/s of 400/s", "811 req/s", "p50 12.3ms",
+        "checkout", "running", "12s of 30s, 18s left", "399/s of 400/s", "811 req/s", "p50 12.3ms",
         "p95 31.2ms", "p99 56.0ms", "4,932, failed 0 (0.00%)", "12 VUs", "✓ http_req_duration: p(95)<400",
         "agent-1", "online", "50.0%", "12%", "200µs",
     ):  # fmt: skip

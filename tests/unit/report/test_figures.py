@@ -1,6 +1,17 @@
 import pytest
 
-from loadr.report.figures import clean, clip, count, metric_pieces, ms, observed, percent, rate, seconds
+from loadr.report.figures import (
+    clean,
+    clip,
+    count,
+    metric_pieces,
+    ms,
+    observed,
+    percent,
+    rate,
+    seconds,
+    whole_seconds,
+)
 from loadr.verdict.model import MetricLine, ThresholdResult
 
 
@@ -45,6 +56,7 @@ def test_none_and_all_are_only_said_of_none_and_all(fraction: float, text: str) 
 
 
 def test_seconds_are_told_as_durations() -> None:
+    assert (whole_seconds(12.9), whole_seconds(65)) == ("12s", "1m5s")
     assert (seconds(0), seconds(30), seconds(65)) == ("0s", "30.0s", "1m05s")
 
 

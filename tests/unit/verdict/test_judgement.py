@@ -92,14 +92,14 @@ def test_a_run_that_could_not_start_tells_only_why(new_run) -> None:
 # --- the generator
 
 
-def generator(new_run, p99_ns=None, errors=(), **facts):
+def generator(new_run, p99_ns=0, lag_ns=0, errors=(), **facts):
     run = new_run()
     run.agent("a1", **facts)
-    return judge_generator(run.record, p99_ns, errors)
+    return judge_generator(run.record, p99_ns, lag_ns, errors)
 
 
 def test_a_generator_with_room_to_spare_is_innocent(new_run) -> None:
-    validity = generator(new_run, cpu_max_percent=79.0, lag_p99_ns=900_000)
+    validity = generator(new_run, lag_ns=900_000, cpu_max_percent=79.0, lag_p99_ns=99_000_000)
     assert not validity.generator_limited and validity.reasons == []
 
 
@@ -111,16 +111,21 @@ def test_a_busy_cpu_is_flagged_by_name(new_run) -> None:
 
 @pytest.mark.parametrize(
     ("lag_ns", "p99_ns", "late"),
-    [(1_100_000, None, True), (1_100_000, 100_000_000, False), (5_100_000, 100_000_000, True)],
+    [(1_100_000, 0, True), (1_100_000, 100_000_000, False), (5_100_000, 100_000_000, True)],
 )
 def test_late_starts_are_held_against_a_twentieth_of_p99(new_run, lag_ns: int, p99_ns, late: bool) -> None:
-    assert generator(new_run, p99_ns, lag_p99_ns=lag_ns).generator_limited is late
+    assert generator(new_run, p99_ns, lag_ns).generator_limited is late
+
+
+def test_a_stall_of_one_agent_is_flagged_by_name(new_run) -> None:
+    (reason,) = generator(new_run, lag_p99_ns=2_500_000_000).reasons
+    assert reason == "a1 stalled: in its worst second iterations started 2.50s late"
 
 
 def test_dropped_iterations_are_flagged_with_their_part(new_run) -> None:
     run = new_run()
     run.account(planned=200, started=150, finished=150, dropped=50)
-    (reason,) = judge_generator(run.record, None, ()).reasons
+    (reason,) = judge_generator(run.record, 0, 0, ()).reasons
     assert "browse dropped 50 of 200 iterations (25.0%)" in reason
 
 
