@@ -56,7 +56,8 @@ FAULTS = [
         ],
     ),
     (
-        "{ request: { get: 'ftp://x' } }, { request: { get: 'http://' } }, { request: { get: 'localhost:80/x' } }, "
+        "{ request: { get: 'ftp://x' } }, { request: { get: 'http://' } }, { request: { get:"
+        " 'localhost:80/x' } }, "
         "{ request: { get: 'http://a:b@x' } }, { request: { get: 'http://x:99999' } }, "
         "{ request: { get: 'http://x:0/' } }",
         [
@@ -128,12 +129,14 @@ FAULTS = [
     ),
     # --- extraction --------------------------------------------------------------------------------------
     (
-        "{ request: { get: /x, extract: { a: { jsonpath: '$..[' }, b-c: { jsonpath: $.x }, vu: { jsonpath: $.x }, "
+        "{ request: { get: /x, extract: { a: { jsonpath: '$..[' }, b-c: { jsonpath: $.x }, vu: {"
+        " jsonpath: $.x }, "
         "d: $.x, e: {}, f: { jsonpath: 5, regex: x } } } }",
         [
             "[0].request.extract.a.jsonpath: '$..[' is not a JSONPath: unexpected end of query"
             " -> write for example $.items[0].id",
-            "[0].request.extract.b-c: 'b-c' can not be the name of a variable -> use letters, digits and _, as in item_id",
+            "[0].request.extract.b-c: 'b-c' can not be the name of a variable"
+            " -> use letters, digits and _, as in item_id",
             "[0].request.extract.vu: the name 'vu' is taken -> give the variable another name",
             "[0].request.extract.d: must be a mapping (key: value), and is the text '$.x'"
             ' -> write d: { jsonpath: "$.items[0].id" }',
@@ -175,8 +178,10 @@ def test_a_whole_flow_is_read(desk):
         "                   extract: { item: { jsonpath: '$.items[0].id' } },\n"
         "                   check: { status: [ 200, 304 ], fast: '${response.duration_ms < 300}' } }\n"
         "      - think: { uniform: [ 1s, 3s ] }\n      - think: 1.5\n      - think: { constant: 20ms }\n"
-        "      - request: { post: '${item}', json: { user: '${users.name}', n: [ 1, null, 2.5 ] }, params: { a: 1 } }\n"
-        "      - request: { delete: 'https://other.example/${item}', headers: { x: 'a${vu.id}' }, form: { a: true } }\n"
+        "      - request: { post: '${item}', json: { user: '${users.name}', n: [ 1, null, 2.5 ] },"
+        " params: { a: 1 } }\n"
+        "      - request: { delete: 'https://other.example/${item}', headers: { x: 'a${vu.id}' }, form:"
+        " { a: true } }\n"
     )
     get, uniform, bare, constant, post, delete = loaded.plan.scenarios["a"].flow
     assert (get.request.method, get.request.metric_name, get.request.timeout_ns) == ("GET", "items", 300_000_000)

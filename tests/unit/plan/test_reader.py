@@ -12,7 +12,8 @@ FAULTS = [
     (
         "scenarios: { a: }",
         [
-            "1:16: scenarios.a: must be a mapping (key: value), and is empty -> it needs executor, and flow or script"
+            "1:16: scenarios.a: must be a mapping (key: value), and is empty"
+            " -> it needs executor, and flow or script"
         ],
     ),
     (
@@ -30,10 +31,12 @@ FAULTS = [
         "seed: x\non_agent_loss: explode\nlease: forever\nname: 5\nscenarios: { a: 1 }",
         [
             "1:7: seed: must be a whole number, and is the text 'x' -> ",
-            "2:16: on_agent_loss: must be one of 'redistribute', 'continue' or 'abort', and is the text 'explode' -> ",
+            "2:16: on_agent_loss: must be one of 'redistribute', 'continue' or 'abort', and is the text"
+            " 'explode' -> ",
             "3:8: lease: 'forever' is not a duration; write 300ms, 2s, 1m30s, or bare seconds -> ",
             '4:7: name: must be text, and is 5 -> put it in quotes: "5"',
-            "5:17: scenarios.a: must be a mapping (key: value), and is 1 -> it needs executor, and flow or script",
+            "5:17: scenarios.a: must be a mapping (key: value), and is 1"
+            " -> it needs executor, and flow or script",
         ],
     ),
     (
@@ -42,10 +45,12 @@ FAULTS = [
     ),
     # --- data --------------------------------------------------------------------------------------------
     (
-        "data:\n  a: { file: user.csv }\n  b: { file: ../b.csv }\n  c: { file: /etc/passwd }\n  d: {}\nscenarios: {}",
+        "data:\n  a: { file: user.csv }\n  b: { file: ../b.csv }\n  c: { file: /etc/passwd }\n  d:"
+        " {}\nscenarios: {}",
         [
             "2:14: data.a.file: there is no file user.csv -> did you mean users.csv?",
-            "3:14: data.b.file: ../b.csv leaves the folder of the plan -> put the file beside the plan or below it",
+            "3:14: data.b.file: ../b.csv leaves the folder of the plan"
+            " -> put the file beside the plan or below it",
             "4:14: data.c.file: /etc/passwd is an absolute path -> name it relative to the folder of the plan",
             "5:3: data.d.file: the key 'file' is missing -> ",
             "6:12: scenarios: must not be empty -> write at least one",
@@ -92,14 +97,17 @@ FAULTS = [
         "thresholds:\n  http_req_durtion: p(95)<1\n  http_req_failed: [ p(95)<1, 'rate<', { threshhold: x } ]\n"
         "  http_reqs{x}: count>1\n  iterations: 5\n  checks: []\nscenarios: {}",
         [
-            "2:3: thresholds.http_req_durtion: unknown metric 'http_req_durtion' -> did you mean 'http_req_duration'?",
+            "2:3: thresholds.http_req_durtion: unknown metric 'http_req_durtion'"
+            " -> did you mean 'http_req_duration'?",
             "3:22: thresholds.http_req_failed[0]: http_req_failed is a rate and has no 'p' -> it has rate",
             "3:31: thresholds.http_req_failed[1]: 'rate<' is not a threshold"
             " -> write for example p(95)<400, rate<0.01, count>100 or avg<200 over 30s",
             "3:40: thresholds.http_req_failed[2].threshold: the key 'threshold' is missing -> ",
-            "3:42: thresholds.http_req_failed[2].threshhold: unknown key 'threshhold' -> did you mean 'threshold'?",
+            "3:42: thresholds.http_req_failed[2].threshhold: unknown key 'threshhold'"
+            " -> did you mean 'threshold'?",
             "4:3: thresholds.http_reqs{x}: 'x' does not select by a tag -> write {name:items,method:GET}",
-            '5:15: thresholds.iterations: must be a threshold, and is 5 -> write "p(95)<400" or { threshold: "p(95)<400" }',
+            "5:15: thresholds.iterations: must be a threshold, and is 5"
+            ' -> write "p(95)<400" or { threshold: "p(95)<400" }',
             "6:11: thresholds.checks: the list of thresholds is empty -> write for example [ p(95)<400 ]",
             "7:12: scenarios: must not be empty -> write at least one",
         ],
@@ -143,7 +151,8 @@ def test_every_fault_of_a_plan_is_told_at_once_from_top_to_bottom(desk):
         "2:31: defaults.http.base_url: 'shop.example' has no scheme",
         "5:3: scenarios.browse.max_vus: the key 'max_vus' is missing",
         "7:11: scenarios.browse.rate: must be more than 0, and is 0",
-        "8:15: scenarios.browse.duration: '1 fortnight' is not a duration; write 300ms, 2s, 1m30s, or bare seconds",
+        "8:15: scenarios.browse.duration: '1 fortnight' is not a duration; write 300ms, 2s, 1m30s, or"
+        " bare seconds",
         "10:25: scenarios.browse.flow[0].request.get: unknown name 'usrs'",
         "10:42: scenarios.browse.flow[0].request.chek: unknown key 'chek'",
         "11:16: scenarios.browse.flow[1].think: a duration is expected, such as 300ms, 2s or 1m30s",

@@ -143,8 +143,10 @@ def test_a_refusal_says_what_to_write_instead():
 
 @pytest.mark.parametrize(
     ("source", "expected"),
-    [("1", True), ("iteration", True), ("'a'", False), ("a", False), ("len(a)", True), ("max(a)", False)]
-    + [("a + 1", False), ("1 + 1", True), ("-a", False), ("not a", True), ("random.choice(a)", False)],
+    [
+        *(("1", True), ("iteration", True), ("'a'", False), ("a", False), ("len(a)", True), ("max(a)", False)),
+        *(("a + 1", False), ("1 + 1", True), ("-a", False), ("not a", True), ("random.choice(a)", False)),
+    ],
 )
 def test_a_number_is_known_by_its_form_alone(source, expected):
     assert is_number(ast.parse(source, mode="eval").body) is expected
@@ -188,8 +190,8 @@ def test_nothing_that_passes_reads_an_attribute_of_a_value_or_calls_what_is_not_
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             assert not node.attr.startswith("_")
-            assert node.attr in METHODS or isinstance(node.value, ast.Name) and node.value.id in names
-            assert id(node) in called or isinstance(node.value, ast.Name) and node.value.id in names
+            assert node.attr in METHODS or (isinstance(node.value, ast.Name) and node.value.id in names)
+            assert id(node) in called or (isinstance(node.value, ast.Name) and node.value.id in names)
         if isinstance(node, ast.Name):
             assert not node.id.startswith("__")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -72,7 +72,8 @@ FAULTS = [
         f"duration: 1s, {FLOW} }}",
         [
             "time_unit: must be longer than 0s -> rate is counted per time_unit; leave it out for 1s",
-            "max_vus: max_vus (20) is less than pre_allocated_vus (50) -> raise max_vus or lower pre_allocated_vus",
+            "max_vus: max_vus (20) is less than pre_allocated_vus (50)"
+            " -> raise max_vus or lower pre_allocated_vus",
         ],
     ),
     (
@@ -84,7 +85,8 @@ FAULTS = [
         ["stages: must be a list, and is the text '1m' -> "],
     ),
     (
-        f"{{ executor: ramping-arrival-rate, stages: [ 5, {{ duration: 1s }}, {{ duration: x, target: -1, a: 1 }} ], "
+        f"{{ executor: ramping-arrival-rate, stages: [ 5, {{ duration: 1s }}, {{ duration: x, target: -1,"
+        f" a: 1 }} ], "
         f"max_vus: 0, {FLOW} }}",
         [
             "stages[0]: must be a stage, and is 5 -> write { duration: 1m, target: 500 }",
@@ -114,13 +116,15 @@ FAULTS = [
     (
         f"{{ executor: constant-vus, vus: 1, duration: 1s, {FLOW}, function: buy }}",
         [
-            "function: function names a function of a script, and there is no script -> add script: or remove function:"
+            "function: function names a function of a script, and there is no script"
+            " -> add script: or remove function:"
         ],
     ),
     (
         f"{{ executor: constant-vus, vus: 1, duration: 1s, uses: [ users ], start_time_ns: 5, {FLOW} }}",
         [
-            "uses: unknown key 'uses' -> known here: flow, script, function, start_time, graceful_stop, executor, "
+            "uses: unknown key 'uses' -> known here: flow, script, function, start_time, graceful_stop,"
+            " executor, "
             "vus, duration",
             "start_time_ns: unknown key 'start_time_ns' -> did you mean 'start_time'?",
         ],
@@ -145,9 +149,11 @@ def test_a_closed_scenario_is_read_with_its_defaults(desk):
 def test_open_scenarios_are_read(desk):
     loaded = desk.load(
         "scenarios:\n"
-        f"  a: {{ executor: constant-arrival-rate, rate: 0.5, time_unit: 1m, duration: 90, max_vus: 3, {FLOW} }}\n"
+        f"  a: {{ executor: constant-arrival-rate, rate: 0.5, time_unit: 1m, duration: 90, max_vus: 3,"
+        f" {FLOW} }}\n"
         "  b:\n    executor: ramping-arrival-rate\n    arrivals: poisson\n    start_rate: 10\n"
-        f"    stages: [ {{ duration: 1m, target: 500 }}, {{ duration: 0s, target: 0 }} ]\n    max_vus: 9\n    {FLOW}\n"
+        f"    stages: [ {{ duration: 1m, target: 500 }}, {{ duration: 0s, target: 0 }} ]\n    max_vus:"
+        f" 9\n    {FLOW}\n"
     )
     constant, ramping = loaded.plan.scenarios.values()
     assert isinstance(constant, ConstantArrivalRate)
