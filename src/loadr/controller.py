@@ -15,6 +15,7 @@ from loadr.clock import boottime_ns, unix_ms
 from loadr.coordination import controller_io as io
 from loadr.coordination.controller import ControllerConfig, ControllerCore
 from loadr.coordination.timing import TIMING, Timing
+from loadr.coordination.views import AgentState
 from loadr.errors import FleetFault, InternalFault
 from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import Plan
@@ -26,6 +27,7 @@ from loadr.verdict.model import LiveView, Summary
 
 Logger = Callable[[str, str], None]
 LOOK_EVERY_S = 0.25
+HERE = (AgentState.REGISTERED, AgentState.ONLINE)
 KEEP_RUNS = 20
 """Ended runs that are kept for those who ask; older ones are forgotten."""
 
@@ -83,7 +85,14 @@ class Controller:
     # --- runs -----------------------------------------------------------------------------------------------
 
     def submit(self, plan: Plan, files: FileStore, *, expect_agents: int = 1) -> str:
-        """Begin a run; its id. Raises `FleetFault` when another one is going on."""
+        """Begin a run; its id. ``expect_agents`` 0: on those that are here, and not without any.
+
+        Raises `FleetFault` when another one is going on, or when nobody is here.
+        """
+        if not expect_agents and not any(agent.state in HERE for agent in self.core.agents.values()):
+            raise FleetFault(
+                "no agent has joined this controller", hint="start one: loadr agent --join HOST:PORT"
+            )
         run_id = f"{plan.name[:40].strip().replace(' ', '-')}-{secrets.token_hex(3)}"
         tracker = RunTracker(run_id, plan)
         self._trackers[run_id] = tracker
