@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadr.cli.progress import is_utf8, rate_words
-from loadr.report.figures import clean, clip, count, ms, observed, percent, whole_seconds
+from loadr.report.figures import clean, clip, count, ms, observed, percent, vus, whole_seconds
 from loadr.verdict.model import LiveAgent, LiveView
 
 WIDTH = 80
@@ -85,7 +85,7 @@ def _figures(view: LiveView) -> Table:
     grid.add_row("rate", rate_words(view))
     grid.add_row("last 10 s", f"p50 {ms(last.p50)}   p95 {ms(last.p95)}   p99 {ms(last.p99)}")
     grid.add_row("requests", Text.assemble(f"{count(view.requests)}, failed ", failed))
-    users = f"{count(view.vus)} VUs, {count(view.iterations)} iterations"
+    users = f"{vus(view.vus)}, {count(view.iterations)} iterations"
     grid.add_row("users", users)
     if view.dropped or view.missed:
         grid.add_row("", Text(f"dropped {count(view.dropped)}, missed {count(view.missed)}", style="yellow"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from loadr.report.figures import clean, count, ms, percent, rate, whole_seconds
+from loadr.report.figures import clean, count, ms, percent, rate, vus, whole_seconds
 from loadr.report.layout import to_ascii
 from loadr.verdict.model import LiveView
 
@@ -100,7 +100,7 @@ def view_line(view: LiveView) -> str:
         )
     ]
     parts.append(f"failed {count(view.failed)}" + (f" ({percent(view.failed_fraction)})" if view.failed else ""))
-    parts.append(f"{count(view.vus)} VUs")
+    parts.append(vus(view.vus))
     if view.dropped or view.missed:
         parts.append(f"dropped {count(view.dropped + view.missed)}")
     away = [agent for agent in view.agents if agent.state in ("suspect", "lost")]

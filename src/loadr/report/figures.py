@@ -61,6 +61,11 @@ def seconds(value: float) -> str:
     return format_short_ns(value * NS_PER_S)
 
 
+def vus(number: int) -> str:
+    """``1 VU``, ``1,200 VUs``."""
+    return f"{number:,} VU{'s' if number != 1 else ''}"
+
+
 def whole_seconds(value: float) -> str:
     """``12s``, ``1m5s``: full seconds only, for clocks that tick."""
     return format_duration_ns(int(value) * NS_PER_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadr.plan.model import Plan, Scenario
-from loadr.report.figures import clean, count, rate, seconds
+from loadr.report.figures import clean, count, rate, seconds, vus
 from loadr.report.layout import flow, table
 from loadr.schedule.preview import Preview, ScenarioPreview
 from loadr.units import format_short_ns
@@ -36,7 +36,7 @@ def _lines(plan: Plan, shown: Preview) -> Iterator[str]:
 
 
 def _title(scenario: Scenario, whole: ScenarioPreview) -> str:
-    size = f"{count(whole.vus)} VUs"
+    size = vus(whole.vus)
     if whole.iterations is not None:
         size = f"{count(whole.iterations)} iterations, at most {size}"
     return f"{whole.scenario}  {scenario.executor}, {size}"

@@ -73,9 +73,9 @@ def headline(
         return f"{record.aborting_threshold or _names(broken)} did not hold; {size}"
     if verdict in ("threshold failed", "passed"):
         return f"{_threshold_words(thresholds, broken)}; {size}"
-    cause = record.cause if record.cause not in ("", verdict) else f"after {_time(record)}"
-    also = f"; {_names(broken)} did not hold" if broken else ""
-    return f"{cause}{also}; {size}"
+    parts = [record.cause] if record.cause not in ("", verdict) else []
+    parts += [f"{_names(broken)} did not hold"] if broken else []
+    return "; ".join([*parts, size])
 
 
 def _threshold_words(thresholds: Sequence[ThresholdResult], broken: Sequence[ThresholdResult]) -> str:

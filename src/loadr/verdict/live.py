@@ -5,7 +5,8 @@ Percentiles come from the merged histograms of the last ten seconds, never from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, RateDelta, TrendDelta
 from loadr.metrics.merge import RunMetrics
@@ -58,7 +59,7 @@ def live_view(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> LiveV
         vus=vus.last if isinstance(vus, GaugeDelta) else 0,
         dropped=total_of(metrics.select("dropped_iterations")),
         missed=total_of(metrics.select("missed_iterations")),
-        agents=[_agent(metrics, agent) for agent in record.agents.values()],
+        agents=[_agent(metrics, agent) for agent in by_name(record.agents.values())],
         thresholds=list(thresholds),
     )
 
@@ -70,9 +71,9 @@ def total_of(delta: Delta | None) -> int:
 
 def _settled_s(record: RunRecord) -> int:
     """The second up to which the view is complete."""
-    online = (agent.agent_id for agent in record.agents.values() if agent.state == "online")
-    delivered_s = record.metrics.watermark(online)
-    if delivered_s >= record.elapsed_s - _BEHIND_S:
+    present = [agent.agent_id for agent in record.agents.values() if agent.state in ("online", "finished")]
+    delivered_s = record.metrics.watermark(present)
+    if present and delivered_s >= record.elapsed_s - _BEHIND_S:
         return min(delivered_s, int(record.elapsed_s))
     return max(int(record.elapsed_s) - 1, 0)
 
@@ -101,6 +102,15 @@ def _agent(metrics: RunMetrics, agent: AgentRecord) -> LiveAgent:
         clock_bound_ms=in_ms(agent.clock_bound_ns),
         start_skew_ms=in_ms(agent.start_skew_ns),
     )
+
+
+def by_name(agents: Iterable[AgentRecord]) -> list[AgentRecord]:
+    """Sorted as people count: agent-2 before agent-10."""
+
+    def key(agent: AgentRecord) -> list[str | int]:
+        return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", agent.name)]
+
+    return sorted(agents, key=key)
 
 
 def in_ms(duration_ns: int | None) -> float | None:

@@ -16,7 +16,7 @@ from loadr.plan.model import ConstantVus
 from loadr.plan.thresholds import parse_metric
 from loadr.units import NS_PER_MS, NS_PER_S
 from loadr.verdict.judgement import EXIT_CODES, headline, judge, judge_generator, limits_of_trust
-from loadr.verdict.live import in_ms, total_of
+from loadr.verdict.live import by_name, in_ms, total_of
 from loadr.verdict.model import (
     Accounting,
     AgentLine,
@@ -68,7 +68,7 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
         metrics=[*metric_lines(metrics, asked, points, duration_s), *_lost(record, duration_s)],
         requests=request_lines(metrics, duration_s),
         errors=errors,
-        agents=[_agent(agent) for agent in record.agents.values()],
+        agents=[_agent(agent) for agent in by_name(record.agents.values())],
         series=len(metrics.totals),
         timeline=list(_timeline(record, points)),
         notes=limits_of_trust(record, requests, accounting.requests_ledger) + metrics.notes(),

@@ -10,6 +10,7 @@ from loadr.report.figures import (
     percent,
     rate,
     seconds,
+    vus,
     whole_seconds,
 )
 from loadr.verdict.model import MetricLine, ThresholdResult
@@ -55,7 +56,8 @@ def test_none_and_all_are_only_said_of_none_and_all(fraction: float, text: str) 
     assert percent(fraction) == text
 
 
-def test_seconds_are_told_as_durations() -> None:
+def test_seconds_and_vus_are_told_as_people_say_them() -> None:
+    assert (vus(0), vus(1), vus(1200)) == ("0 VUs", "1 VU", "1,200 VUs")
     assert (whole_seconds(12.9), whole_seconds(65)) == ("12s", "1m5s")
     assert (seconds(0), seconds(30), seconds(65)) == ("0s", "30.0s", "1m05s")
 

@@ -49,6 +49,22 @@ def test_an_agent_that_is_far_behind_does_not_freeze_the_view(new_run) -> None:
     assert view_at(run, 10.0).rate_per_s == 10.0
 
 
+def test_at_the_end_the_last_seconds_are_shown(new_run) -> None:
+    run = new_run()
+    for second in range(3):
+        run.second(second, [5.0] * 10)
+    run.agent("a1", state="finished")
+    assert view_at(run, 3.0).rate_per_s == 10.0
+
+
+def test_when_every_agent_is_gone_the_view_goes_on(new_run) -> None:
+    run = new_run()
+    for second in range(3):
+        run.second(second, [5.0] * 10)
+    run.agent("a1", state="lost")
+    assert view_at(run, 4.0).rate_per_s == 10.0
+
+
 def test_a_lost_agent_does_not_hold_up_the_view(new_run) -> None:
     run = new_run()
     run.second(0, [5.0], agent="a2")
@@ -100,6 +116,13 @@ def test_agents_are_shown_in_milliseconds_with_their_own_requests(new_run) -> No
     (agent,) = view_at(run, 1.2).agents
     assert (agent.requests, agent.lag_p99_ms, agent.clock_bound_ms) == (3, 1.5, 0.25)
     assert agent.start_skew_ms is None
+
+
+def test_agents_stand_in_the_order_of_their_names_as_people_count(new_run) -> None:
+    run = new_run()
+    for name in ("agent-10", "b", "agent-2", "7", "agent"):
+        run.agent(name)
+    assert [agent.name for agent in view_at(run, 0.0).agents] == ["7", "agent", "agent-2", "agent-10", "b"]
 
 
 def test_time_left_ends_at_zero(new_run) -> None:
