@@ -28,6 +28,13 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(limited())
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something holds; `TimeoutError` after a while."""
+    async with asyncio.timeout(LIMIT_S / 2):
+        while not condition():  # noqa: ASYNC110 - what is awaited has no event to set
+            await asyncio.sleep(0.001)
+
+
 class Peer:
     """One connection, from the target's side. ``number`` counts connections from 0."""
 
@@ -108,8 +115,8 @@ class Scripted:
         self.connections += 1
         try:
             await self._handler(Peer(reader, writer, self.connections - 1))
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the other end is gone, or the test is over
         finally:
             writer.close()
 
