@@ -40,7 +40,13 @@ Answer = Callable[[Sent], Response]
 
 
 def answer(
-    sent: Sent, body: Any = b"", *, status: int = 200, duration_ns: int = 1_000_000, head: bytes = b"", error: str = ""
+    sent: Sent,
+    body: Any = b"",
+    *,
+    status: int = 200,
+    duration_ns: int = 1_000_000,
+    head: bytes = b"",
+    error: str = "",
 ) -> Response:
     """A response to ``sent``; a body that is not bytes becomes JSON."""
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)

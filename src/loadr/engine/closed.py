@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import AbstractEventLoop, sleep
 from collections.abc import Callable, Iterable, Sequence
 
 from loadr.engine.iterations import Iterations
@@ -28,7 +28,7 @@ class ClosedExecutor:
         make_vu: Callable[[int], Vu],
         words: memoryview[int],
         clock: Callable[[], int],
-        loop: asyncio.AbstractEventLoop,
+        loop: AbstractEventLoop,
     ) -> None:
         self.iterations = iterations
         self.end_ns = NEVER_NS
@@ -99,10 +99,10 @@ class ClosedExecutor:
             iterations.count_start()
             requests = recorder.requests_started
             if not await iterations.carry(vu, 0):
-                await asyncio.sleep(PAUSE_AFTER_EXCEPTION_S)
+                await sleep(PAUSE_AFTER_EXCEPTION_S)
             elif recorder.requests_started == requests:
                 # Nobody has sent anything meanwhile, so it may be that nobody else has run: let them.
-                await asyncio.sleep(0)
+                await sleep(0)
 
     def _own_vus(self, numbers: Sequence[int]) -> None:
         """From now on these VUs are ours; others end after the iteration that they are in, and a VU that comes

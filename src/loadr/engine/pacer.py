@@ -47,25 +47,32 @@ else:
 
 
 class Pacer:
-    """``on_due`` is called on the loop at the instant that was set, and returns the next one (0: none).
+    """``on_due`` is called on the loop (uvloop's) at the instant that was set, and returns the next one (0: none).
 
-    Setting the timer again also takes back an expiry that was not read yet, so the descriptor is never read.
+    The timer is set again only after the callbacks that ``on_due`` has queued, before the loop polls: setting it is
+    the dearest system call of an arrival (15 µs on a virtual machine), and those who were woken need not wait for
+    it. Setting also takes back an expiry that was not read yet, so the descriptor is never read.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[], int]) -> None:
         self._loop = loop
         self._on_due = on_due
+        self._next_ns = 0
         self._fd = _create()
         loop.add_reader(self._fd, self._fire)
 
     def set(self, at_ns: int) -> None:
-        """Wake at this CLOCK_BOOTTIME instant instead of the one set before; at once if it is past; 0:
-        never."""
-        if self._fd >= 0:
-            _set(self._fd, at_ns)
+        """Wake at this CLOCK_BOOTTIME instant instead of the one set before; at once if it is past; 0: never."""
+        self._next_ns = at_ns
+        self._apply()
 
     def _fire(self) -> None:
-        self.set(self._on_due())
+        self._next_ns = self._on_due()
+        self._loop.call_soon(self._apply)
+
+    def _apply(self) -> None:
+        if self._fd >= 0:
+            _set(self._fd, self._next_ns)
 
     def close(self) -> None:
         """No further call; safe to repeat, also from within ``on_due``."""

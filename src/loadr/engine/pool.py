@@ -155,6 +155,11 @@ class WorkerPool:
         self._revision = 0
         self._dealt: dict[str, dict[int, ScenarioShare]] = {}
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes, by index."""
+        return tuple(member.process.pid for member in self._members)
+
     # --- life of the processes ------------------------------------------------------------------------------
 
     async def spawn(self) -> None:

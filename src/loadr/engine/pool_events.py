@@ -35,7 +35,7 @@ class PoolStarted:
 class PoolInterval:
     """One second of one worker. Several come for the same second: of several workers, and late ones.
 
-    The receiver adds them up with `loadr.metrics.merge.add_source` (gauges of several workers are summed; a
+    The receiver adds them up with `loadr.metrics.delta.add_source` (gauges of several workers are summed; a
     worker sends its gauges once per second only).
     """
 

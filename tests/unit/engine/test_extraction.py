@@ -39,7 +39,16 @@ def test_a_path_finds_its_first_value(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["$.absent", "$.items[2].id", "$.name[0]", "$.name.x", "$.items.id", "$.none.x", "$..absent", "$.items[?@.id > 9]"],
+    [
+        "$.absent",
+        "$.items[2].id",
+        "$.name[0]",
+        "$.name.x",
+        "$.items.id",
+        "$.none.x",
+        "$..absent",
+        "$.items[?@.id > 9]",
+    ],
 )
 def test_a_path_without_a_value_raises(path: str) -> None:
     with pytest.raises((KeyError, IndexError, TypeError)):

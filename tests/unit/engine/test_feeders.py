@@ -16,7 +16,14 @@ from loadr.plan.model import Plan
 
 
 def plan_of(mode: str, on_end: str = "stop", scenarios: int = 1, seed: int = 0) -> Plan:
-    body = {"executor": "constant-arrival-rate", "rate": 1, "duration": "1s", "max_vus": 1, "flow": [], "uses": ["users"]}
+    body = {
+        "executor": "constant-arrival-rate",
+        "rate": 1,
+        "duration": "1s",
+        "max_vus": 1,
+        "flow": [],
+        "uses": ["users"],
+    }
     return Plan.model_validate(
         {
             "seed": seed,

@@ -1,24 +1,27 @@
-"""The pacer wakes at absolute instants of CLOCK_BOOTTIME, on both kinds of loop."""
+"""The pacer wakes at absolute instants of CLOCK_BOOTTIME."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-import pytest
 import uvloop
 
 from loadr.clock import boottime_ns
 from loadr.engine.pacer import Pacer
 from loadr.units import NS_PER_MS
 
-LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
+T = TypeVar("T")
 
 
-@pytest.mark.parametrize("new_loop", LOOPS)
-def test_it_wakes_at_each_instant_that_is_returned_and_never_before(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """On the kind of loop that workers have."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def test_it_wakes_at_each_instant_that_is_returned_and_never_before() -> None:
     async def main() -> list[tuple[int, int]]:
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
@@ -39,16 +42,12 @@ def test_it_wakes_at_each_instant_that_is_returned_and_never_before(
         pacer.close()
         return woken
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        woken = runner.run(main())
+    woken = run(main())
     assert len(woken) == 3
     assert all(actual >= planned for planned, actual in woken)
 
 
-@pytest.mark.parametrize("new_loop", LOOPS)
-def test_an_instant_in_the_past_is_due_at_once_and_once(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
+def test_an_instant_in_the_past_is_due_at_once_and_once() -> None:
     async def main() -> int:
         calls = 0
         done = asyncio.Event()
@@ -67,15 +66,43 @@ def test_an_instant_in_the_past_is_due_at_once_and_once(
         pacer.close()
         return calls
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        assert runner.run(main()) == 1
+    assert run(main()) == 1
+
+
+def test_callbacks_that_it_has_queued_run_before_the_next_wake_up() -> None:
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+        story: list[str] = []
+
+        def on_due() -> int:
+            story.append("due")
+            loop.call_soon(story.append, "queued")
+            if len(story) > 2:
+                loop.call_soon(done.set)
+                return 0
+            return 1  # past: due again at once
+
+        pacer = Pacer(loop, on_due)
+        pacer.set(1)
+        await asyncio.wait_for(done.wait(), 5)
+        pacer.close()
+        return story
+
+    assert run(main()) == ["due", "queued", "due", "queued"]
 
 
 def test_setting_it_again_takes_back_what_was_set_before() -> None:
     async def main() -> list[str]:
         woken: list[str] = []
         second = asyncio.Event()
-        pacer = Pacer(asyncio.get_running_loop(), lambda: woken.append("woken") or second.set() or 0)
+
+        def on_due() -> int:
+            woken.append("woken")
+            second.set()
+            return 0
+
+        pacer = Pacer(asyncio.get_running_loop(), on_due)
         pacer.set(1)  # already expired when it is taken back
         pacer.set(0)
         for _ in range(5):
@@ -86,7 +113,7 @@ def test_setting_it_again_takes_back_what_was_set_before() -> None:
         pacer.close()
         return woken
 
-    assert asyncio.run(main()) == ["woken"]
+    assert run(main()) == ["woken"]
 
 
 def test_it_may_be_closed_from_within_and_twice() -> None:
@@ -105,4 +132,4 @@ def test_it_may_be_closed_from_within_and_twice() -> None:
         pacer.set(1)
         await asyncio.sleep(0)
 
-    asyncio.run(main())
+    run(main())

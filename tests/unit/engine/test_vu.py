@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.flows import NotedHttp, new_scenario, new_vu
 
 from loadr import check
 from loadr.engine.feeders import Feeder
 from loadr.engine.vu import Vu
+from support.flows import NotedHttp, new_scenario, new_vu
 
 
 def draws_of(vu: Vu, iterations: range) -> list[float]:
