@@ -7,6 +7,7 @@ stays short however heavy a command's libraries are.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -61,6 +62,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Gives the exit code (`loadr.errors.ExitCode`); no exception leaves this function."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: no name may break an answer
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments), prog_name="loadr", standalone_mode=False

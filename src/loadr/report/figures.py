@@ -7,11 +7,28 @@ are shown as ``?`` so that nothing a target says can move a terminal's cursor.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from loadr.units import NS_PER_MS, NS_PER_S, format_bytes, format_duration_ns, format_short_ns
 from loadr.verdict.model import MetricLine, ThresholdResult
 
 NOTHING = "-"
 BYTE_METRICS = ("data_sent", "data_received")
+
+
+# What is measured from when to when; the console and the page both say so.
+MEANINGS = {
+    "http_req_duration": "from sending to the last byte",
+    "http_req_total": "and getting a connection",
+    "http_req_response_time": "from the intended start (first request of an open iteration)",
+    "iteration_lag": "from the intended to the actual start",
+}
+
+
+def meanings(names: Iterable[str]) -> list[str]:
+    """One phrase for each metric of ``names`` that needs one."""
+    present = set(names)
+    return [f"{name}: {meaning}" for name, meaning in MEANINGS.items() if name in present]
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 
 from loadr.report.chart import Curve, draw_chart
-from loadr.report.figures import clean, count, metric_pieces, ms, observed, percent, rate, seconds
+from loadr.report.figures import clean, count, meanings, metric_pieces, ms, observed, percent, rate, seconds
 from loadr.report.markup import Child, Markup, element, join
 from loadr.verdict.model import ChartPoint, MetricLine, Spread, Summary
 
@@ -290,7 +290,8 @@ def _metrics(summary: Summary) -> Markup:
         return NOTHING
     rows = [(element("code", clean(line.name)), "  ".join(metric_pieces(line))) for line in summary.metrics]
     table = _table(("", ""), rows, css="words")
-    return element("section", element("details", element("summary", "All metrics"), table))
+    notes = [element("p", note, class_="quiet small") for note in meanings(line.name for line in summary.metrics)]
+    return element("section", element("details", element("summary", "All metrics"), *notes, table))
 
 
 def _foot(summary: Summary) -> Markup:

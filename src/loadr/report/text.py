@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from loadr.report.figures import clean, clip, count, metric_pieces, ms, observed, percent, rate
+from loadr.report.figures import clean, clip, count, meanings, metric_pieces, ms, observed, percent, rate
 from loadr.report.layout import Ink, Tone, flow, table, to_ascii
 from loadr.verdict.model import AgentLine, MetricLine, RequestLine, Spread, Summary
 
@@ -105,6 +105,8 @@ def _checks(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
 def _metrics(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
     if summary.metrics:
         yield _title("metrics", ink)
+        notes = meanings(line.name for line in summary.metrics)
+        yield from (ink("dim", line) for line in flow("    ", notes, width) if line)
     for line in summary.metrics:
         parent, _, inner = line.name.partition("{")
         name = f"  {{{clean(inner)}" if inner else clean(parent)

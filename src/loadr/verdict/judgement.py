@@ -41,12 +41,12 @@ def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
     from the numbers, and that before what the numbers say."""
     if record.stopped_by == "script":
         return "script exception"
-    if record.state == "failed" and not record.started_unix_ms:
-        return "failed"
     if record.stopped_by == "test":
         return "aborted by test"
     if record.stopped_by == "operator":
         return "interrupted"
+    if record.state == "failed" and not record.started_unix_ms:
+        return "failed"
     if record.stopped_by == "threshold":
         return "aborted by threshold"
     if record.state in ("failed", "incomplete") or record.stopped_by == "loss":

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -74,6 +75,23 @@ def test_python_m_loadr_is_loadr() -> None:
         [sys.executable, "-m", "loadr", "version"], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.startswith("loadr ")
+
+
+def test_a_name_that_the_terminal_can_not_show_breaks_nothing(tmp_path) -> None:
+    plan = tmp_path / "plan.yaml"
+    flow = '[ { request: { get: "http://127.0.0.1:1/" } } ]'
+    plan.write_text(
+        f"name: snow☃\nscenarios: {{ a: {{ executor: constant-vus, vus: 1, duration: 1s, flow: {flow} }} }}\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "loadr", "validate", str(plan)],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+        timeout=30,
+        check=True,
+    )
+    assert b"snow\\u2603: 1 scenario" in done.stdout
 
 
 def test_a_reader_that_leaves_early_costs_no_traceback() -> None:

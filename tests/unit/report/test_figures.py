@@ -4,6 +4,7 @@ from loadr.report.figures import (
     clean,
     clip,
     count,
+    meanings,
     metric_pieces,
     ms,
     observed,
@@ -76,6 +77,10 @@ def test_seconds_and_vus_are_told_as_people_say_them() -> None:
 def test_what_a_threshold_saw_is_told_in_its_unit(unit, value, text: str) -> None:
     result = ThresholdResult(metric="m", expression="e", passed=None, observed=value, unit=unit)
     assert observed(result) == text
+
+
+def test_a_duration_says_between_which_instants_it_is_measured() -> None:
+    assert meanings(["vus", "iteration_lag"]) == ["iteration_lag: from the intended to the actual start"]
 
 
 def test_the_pieces_of_a_metric_are_k6s() -> None:

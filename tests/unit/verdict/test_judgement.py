@@ -27,6 +27,7 @@ def record_of(new_run, **facts):
         ({"stopped_by": "threshold"}, [FAILED], "aborted by threshold", 99),
         ({"stopped_by": "operator"}, [FAILED], "interrupted", 105),
         ({"stopped_by": "operator", "state": "incomplete"}, [], "interrupted", 105),
+        ({"stopped_by": "operator", "state": "failed", "started_unix_ms": 0}, [], "interrupted", 105),
         ({"stopped_by": "test"}, [], "aborted by test", 108),
         ({"stopped_by": "script"}, [], "script exception", 107),
         ({"stopped_by": "script", "state": "failed", "started_unix_ms": 0}, [], "script exception", 107),
