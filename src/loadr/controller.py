@@ -49,7 +49,7 @@ class Controller:
         self._refused: dict[str, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watcher: asyncio.Task[None] | None = None
-        self.on_agents: Callable[[], None] = lambda: None
+        self._told_states: dict[str, AgentState] = {}
 
     def open(self) -> None:
         """Begin to look after runs; needs a running event loop."""
@@ -184,8 +184,8 @@ class Controller:
                 if link is not None and store is not None:
                     for chunk in store.chunks(request):
                         link.send(chunk)
-            case io.AgentChanged():
-                self.on_agents()
+            case io.AgentChanged(agent_id):
+                self._tell_of_agent(agent_id)
             case io.RunChanged(run_id, state, _):
                 self._log("info", f"run {run_id}: {state.value}")
             case io.RunRefused(run_id, _, detail):
@@ -194,6 +194,21 @@ class Controller:
                 self._spawn(self._finish(run_id))
             case io.Log(level, text):
                 self._log(level, text)
+
+    def _tell_of_agent(self, agent_id: str) -> None:
+        """One line for people each time that an agent's state changes in a way that matters to them."""
+        agent = self.core.agents.get(agent_id)
+        if agent is None or self._told_states.get(agent_id) is agent.state:
+            return
+        before, self._told_states[agent_id] = self._told_states.get(agent_id), agent.state
+        if agent.state is AgentState.ONLINE and before is not AgentState.SUSPECT:
+            plural = "s" if agent.weight != 1 else ""
+            self._log("info", f"agent {agent.name} joined from {agent.peer} with {agent.weight} worker{plural}")
+        elif agent.state is AgentState.ONLINE:
+            self._log("info", f"agent {agent.name} is back")
+        elif agent.state is AgentState.LEFT:
+            self._log("info", f"agent {agent.name} left")
+            del self._told_states[agent_id]
 
     async def _finish(self, run_id: str) -> None:
         run = self.core.run(run_id)

@@ -86,6 +86,8 @@ class Proxy:
             await asyncio.gather(
                 _copy(reader, onward_writer, self._count_up), _copy(onward_reader, writer, self._count_down)
             )
+        except asyncio.CancelledError:
+            return  # the proxy ends; a cancelled handler would be logged as if it had failed
         finally:
             self._pairs.discard(pair)
             for each in pair:
