@@ -15,9 +15,10 @@ import resource
 
 import uvloop
 
+from loadr.clock import boottime_ns
 from loadr.engine.channel import SecondSlice
 from loadr.engine.checks import check
-from loadr.engine.client import Http, HttpWorker, boot_clock
+from loadr.engine.client import Http, HttpWorker
 from loadr.engine.memory import settle
 from loadr.engine.page import LEASE_END, Page
 from loadr.engine.recorder import Recorder
@@ -53,10 +54,10 @@ async def drive(url: str, style: str, vus: int, seconds: float) -> dict[str, flo
 
     slices: list[SecondSlice] = []
     failed_ids: set[int] = set()
-    start_at = boot_clock()
+    start_at = boottime_ns()
 
     def take(*, whole: bool) -> None:
-        new_series, new_slices = recorder.take(start_at, boot_clock(), whole=whole)
+        new_series, new_slices = recorder.take(start_at, boottime_ns(), whole=whole)
         failed_ids.update(new.id for new in new_series if new.metric == "http_req_failed")
         slices.extend(new_slices)
 
@@ -77,7 +78,7 @@ async def drive(url: str, style: str, vus: int, seconds: float) -> dict[str, flo
         *((seam if style == "seam" else script)(worker.http(scenario, defaults)) for _ in range(vus))
     )
     after = resource.getrusage(resource.RUSAGE_SELF)
-    end_at = boot_clock()
+    end_at = boottime_ns()
     take(whole=False)
     await worker.close()
     return {

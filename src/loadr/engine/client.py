@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from loadr.clock import boottime_ns
 from loadr.engine.failures import CLOSED_EARLY, INTERRUPTED, PROTOCOL_ERROR
 from loadr.engine.http1 import MAX_KNOWN_HEADS, Connection
 from loadr.engine.opener import Opener, Opening
@@ -36,9 +35,6 @@ SWEEPS_PER_TIMEOUT = 20
 _FINEST_SWEEP_NS = NS_PER_MS  # the tick of the loop's timers
 _MAX_READY = 1_024  # requests of scripts whose heads are kept, per scenario
 
-boot_clock: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
-"""Nanoseconds that go on while the machine sleeps, equal in all processes of this machine."""
-
 
 class HttpWorker:
     """One per process: clock, connections, TLS contexts, and the sweep that ends requests whose time is up and
@@ -53,7 +49,7 @@ class HttpWorker:
         loop: asyncio.AbstractEventLoop,
         recorder: Recorder,
         words: memoryview[int],
-        clock: Callable[[], int] = boot_clock,
+        clock: Callable[[], int] = boottime_ns,
         *,
         files_dir: str = ".",
     ) -> None:
@@ -231,7 +227,7 @@ class Http:
         waiter = connection.start(data, series.head_only, deadline_at) if connection is not None else None
         if connection is None or waiter is None:
             if connection is not None:  # the target closed it while it was idle: that is nobody's failure
-                _count_unsolicited(connection, series)
+                _count_unsolicited(connection, series, begin_at)
             opening = await self._open(target, deadline_at)
             connection, write_at = opening.connection, clock()
             if connection is not None:
@@ -277,7 +273,7 @@ class Http:
             series.error(connection.failure, end_at)
             return _failed(connection.failure, connection.failure_detail, end_at - write_at, series, target, head)
         else:
-            _count_unsolicited(connection, series)
+            _count_unsolicited(connection, series, end_at)
         return Response(
             status, connection.body, end_at - write_at, scenario, series, target, head, connection.head
         )
@@ -404,8 +400,7 @@ def _failed(
     return Response(0, b"", duration_ns, series.scenario, series, target, head, b"", kind, detail)
 
 
-def _count_unsolicited(connection: Connection, series: RequestSeries) -> None:
-    """A connection on which the target said something that nobody asked for was closed: once it is noticed."""
+def _count_unsolicited(connection: Connection, series: RequestSeries, at_ns: int) -> None:
+    """A closed connection is dropped; that it was closed because of bytes that nobody asked for, is counted."""
     if connection.unsolicited:
-        connection.unsolicited = False
-        series.error(PROTOCOL_ERROR, connection.end_at)
+        series.error(PROTOCOL_ERROR, at_ns)

@@ -186,9 +186,7 @@ class Connection(asyncio.Protocol):
         now = self._clock()
         waiter = self.waiter
         if waiter is None:
-            if self.open:
-                self.unsolicited = True
-                self.end_at = now
+            self.unsolicited = self.unsolicited or self.open
             self.abort()
             return
         if not self.first_at:

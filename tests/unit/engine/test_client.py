@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from loadr.clock import boottime_ns
 from loadr.engine.checks import check
-from loadr.engine.client import Http, HttpWorker, boot_clock
+from loadr.engine.client import Http, HttpWorker
 from loadr.engine.page import LEASE_END, REQUESTS_FINISHED, REQUESTS_STARTED, WORDS
 from loadr.engine.recorder import Recorder
 from loadr.engine.requests import prepare
@@ -30,7 +31,7 @@ class Bench:
     """A worker with one scenario, and sums of what it recorded."""
 
     def __init__(
-        self, url: str = "", *, clock: Callable[[], int] = boot_clock, files_dir: str = ".", **defaults: object
+        self, url: str = "", *, clock: Callable[[], int] = boottime_ns, files_dir: str = ".", **defaults: object
     ) -> None:
         self.words = memoryview(bytearray(WORDS * 8)).cast("q")
         self.words[LEASE_END] = 2**62
@@ -490,7 +491,7 @@ def test_requests_at_once_of_one_vu_have_a_connection_each_and_share_them_later(
 def test_only_the_first_request_of_an_open_iteration_has_a_response_time() -> None:
     async def scenario() -> None:
         async with Scripted.answering(answer()) as target, Bench(target.url) as bench:
-            bench.http.first_intended_ns = boot_clock() - NS_PER_S
+            bench.http.first_intended_ns = boottime_ns() - NS_PER_S
             for _ in range(3):
                 await bench.http.get("/")
             bench.take()
@@ -504,7 +505,7 @@ def test_only_the_first_request_of_an_open_iteration_has_a_response_time() -> No
 def test_a_failed_first_request_has_its_response_time_too() -> None:
     async def scenario() -> None:
         async with Bench(dead_url()) as bench:
-            bench.http.first_intended_ns = boot_clock() - NS_PER_S
+            bench.http.first_intended_ns = boottime_ns() - NS_PER_S
             await bench.http.get("/")
             bench.take()
             assert bench.trends["http_req_response_time"].min_ns >= NS_PER_S

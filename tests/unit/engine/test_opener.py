@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadr.engine.client import boot_clock
+from loadr.clock import boottime_ns
 from loadr.engine.opener import Address, Opener, Opening
 from loadr.engine.requests import Target
 from loadr.engine.tls import client_context
@@ -23,8 +23,8 @@ from support.scripted import Peer, Scripted, answer, run, until
 async def open_once(
     host: str, port: int, *, limit_ns: int = 10 * NS_PER_S, tls: ssl.SSLContext | None = None
 ) -> Opening:
-    opener = Opener(asyncio.get_running_loop(), boot_clock)
-    opening = await opener.open(Target.of(tls is not None, host, port), boot_clock() + limit_ns, tls)
+    opener = Opener(asyncio.get_running_loop(), boottime_ns)
+    opening = await opener.open(Target.of(tls is not None, host, port), boottime_ns() + limit_ns, tls)
     await opener.close()
     return opening
 
@@ -49,11 +49,11 @@ def test_a_connection_comes_with_the_time_that_it_took() -> None:
 def test_the_next_address_is_tried_when_one_refuses_and_remembered() -> None:
     async def scenario() -> None:
         async with Scripted.answering(answer()) as target:
-            opener = Opener(asyncio.get_running_loop(), boot_clock)
+            opener = Opener(asyncio.get_running_loop(), boottime_ns)
             refuses = (socket.AF_INET, socket.SOCK_STREAM, 6, ("127.0.0.1", free_port()))
             answers = (socket.AF_INET, socket.SOCK_STREAM, 6, ("127.0.0.1", target.port))
             opener._addresses["two.example", 80] = [refuses, answers]
-            opening = await opener.open(Target.of(False, "two.example", 80), boot_clock() + NS_PER_S, None)
+            opening = await opener.open(Target.of(False, "two.example", 80), boottime_ns() + NS_PER_S, None)
             assert opening.connection is not None
             assert opener._addresses["two.example", 80] == [answers, refuses]
             await opener.close()
@@ -71,11 +71,11 @@ def test_a_name_is_looked_up_once_however_many_ask_at_once() -> None:
 
     async def scenario() -> None:
         async with Scripted.answering(answer()) as target:
-            opener = Counting(asyncio.get_running_loop(), boot_clock)
+            opener = Counting(asyncio.get_running_loop(), boottime_ns)
             where = Target.of(False, "localhost", target.port)
-            openings = [opener.open(where, boot_clock() + 10 * NS_PER_S, None) for _ in range(20)]
+            openings = [opener.open(where, boottime_ns() + 10 * NS_PER_S, None) for _ in range(20)]
             assert all(opening.connection is not None for opening in await asyncio.gather(*openings))
-            assert (await opener.open(where, boot_clock() + NS_PER_S, None)).connection is not None
+            assert (await opener.open(where, boottime_ns() + NS_PER_S, None)).connection is not None
             assert len(opener.connections) == 21
             assert opener.look_ups == 1
             await opener.close()
@@ -115,7 +115,7 @@ def test_a_connection_that_is_not_answered_in_time_is_a_timeout() -> None:
 def test_running_out_of_descriptors_is_a_failure_of_this_machine() -> None:
     async def scenario() -> Opening:
         async with Scripted.answering(answer()) as target:
-            opener = Opener(asyncio.get_running_loop(), boot_clock)
+            opener = Opener(asyncio.get_running_loop(), boottime_ns)
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             in_use = max(int(fd.name) for fd in Path("/proc/self/fd").iterdir())
             resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 1, hard))
@@ -125,7 +125,7 @@ def test_running_out_of_descriptors_is_a_failure_of_this_machine() -> None:
                     while True:
                         taken.append(os.dup(0))
                 return await opener.open(
-                    Target.of(False, "127.0.0.1", target.port), boot_clock() + NS_PER_S, None
+                    Target.of(False, "127.0.0.1", target.port), boottime_ns() + NS_PER_S, None
                 )
             finally:
                 for fd in taken:
