@@ -89,7 +89,7 @@ class PlanReader:
             if isinstance(raw, dict) and "script" in raw and "flow" not in raw:
                 complete = self._scripts.merge_scenario(name, raw, ("scenarios", name))
                 if complete is not None or "executor" in raw:
-                    merged[name] = complete or raw
+                    merged[name] = complete or {**raw, "script": None, "function": None}  # told already
             else:
                 merged[name] = raw
         return merged

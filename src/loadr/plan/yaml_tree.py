@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -33,6 +34,7 @@ _PARSER_HINTS = (
     ("found another document", "a plan is one document: remove the ---"),
     ("expected <block end>", "check the indentation of this line and of those above it"),
     ("'<stream end>'", "a bracket or brace above is not closed"),
+    ("too many levels", f"at most {MAX_DEPTH} levels are read"),
     ("unexpected end of stream", "a quote above is not closed"),
 )
 
@@ -66,7 +68,9 @@ def _compose(content: bytes, file: str, faults: FaultList) -> Node | None:
         tell(line, 1, "this is not UTF-8 text", "save the file as UTF-8")
         return None
     try:
-        root: Node | None = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Composer = _BoundedComposer
+        root: Node | None = yaml.compose(text)
         return root
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -81,11 +85,23 @@ def _compose(content: bytes, file: str, faults: FaultList) -> Node | None:
         column = bad.start() - text.rfind("\n", 0, bad.start()) if bad else 0
         reason = "a control character stands here" if bad else " ".join(str(error).split())
         tell(line, column, f"this is not YAML: {reason}", "remove it, or write it as an escape in double quotes")
-    except RecursionError:
-        tell(1, 1, "the plan is nested too deeply", f"at most {MAX_DEPTH} levels are read")
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):  # of the parser, on text like "%YAML 1"
         tell(1, 1, "this is not YAML", "check directives (lines that begin with %) and tags (words with !)")
     return None
+
+
+class _BoundedComposer(Composer):
+    """Stops where nesting gets too deep, before the parser, which takes time in the square of it, reads on."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ComposerError(None, None, "too many levels", self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Builder:

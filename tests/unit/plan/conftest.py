@@ -34,7 +34,7 @@ class Desk:
         """``place: path: message -> hint`` of each fault; the plan's own file name is left out."""
         with pytest.raises(PlanInvalid) as caught:
             self.load(plan, name, **options)
-        return [f"{fault} -> {fault.hint}".removeprefix(f"{name}:") for fault in caught.value.faults]
+        return [f"{fault} -> {fault.hint}".removeprefix(f"{name}:").lstrip() for fault in caught.value.faults]
 
 
 @pytest.fixture
