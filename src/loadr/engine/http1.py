@@ -346,9 +346,7 @@ class Connection(asyncio.Protocol):
         known = self._known
         if self._interim or len(known) >= MAX_KNOWN_HEADS or len(head) > _MAX_KNOWN_HEAD_BYTES:
             return
-        lower = head.lower()
-        plain = b"\r\ncontent-length:" in lower and b"\r\ntransfer-encoding:" not in lower
-        if plain and head.endswith(_HEAD_END):
+        if b"\r\ncontent-length:" in head.lower() and head.endswith(_HEAD_END):
             known[head] = (self.status, self._pieces_bytes)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadr.engine.http1 import MAX_HEAD_BYTES, Connection, KnownHeads
-from support.scripted import answer, run
+from support.scripted import answer, run, until
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 FAR = 2**62
@@ -23,6 +23,7 @@ CHUNKED = (
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n"
 LONG_HEAD = b"HTTP/1.1 200 OK\r\nx: " + b"y" * MAX_HEAD_BYTES
 
 
@@ -184,6 +185,7 @@ def test_a_response_without_a_length_ends_with_its_connection(head: str) -> None
         ((b"SSH-2.0-OpenSSH_9.6\r\n",), "protocol_error", ""),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxy",), "protocol_error", ""),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",), "protocol_error", ""),
+        ((TWO_LENGTHS,), "protocol_error", ""),
         ((b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",), "protocol_error", ""),
         ((SWITCHING,), "protocol_error", "switch"),
         ((LONG_HEAD,), "protocol_error", "64 KiB"),
@@ -314,6 +316,45 @@ def test_an_answer_before_the_request_was_sent_whole_costs_the_connection() -> N
             assert waiter is not None
             await waiter
             assert outcome(wire.connection) == ("", 413, b"no", False)
+
+    run(scenario())
+
+
+def test_the_sending_of_a_request_ends_before_the_first_byte_of_its_response_at_the_latest() -> None:
+    async def scenario() -> None:
+        async with Wire() as wire:
+            loop, connection = asyncio.get_running_loop(), wire.connection
+            assert connection._transport is not None
+            connection._transport.set_write_buffer_limits(high=0)
+            data = REQUEST + b"x" * 8_000_000
+            waiter = connection.start(data, False, FAR)
+            assert waiter is not None
+            wire.target.setblocking(False)
+            await loop.sock_sendall(wire.target, PLAIN[:9])
+            await until(lambda: connection.first_at)
+            received = 0
+            while received < len(data):
+                received += len(await loop.sock_recv(wire.target, 1 << 20))
+            await until(lambda: not connection._paused)
+            await loop.sock_sendall(wire.target, PLAIN[9:])
+            await waiter
+            assert connection.sent_at < connection.first_at < connection.end_at
+            assert outcome(connection) == ("", 200, b"hello", True)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_response_to_a_request_that_was_just_cancelled_is_ignored(times: int) -> None:
+    async def scenario() -> None:
+        async with Wire() as wire:
+            for _ in range(times - 1):
+                await wire.exchange(PLAIN)  # the head is known the second time
+            waiter = wire.connection.start(REQUEST, False, FAR)
+            assert waiter is not None
+            waiter.cancel()
+            wire.connection.data_received(PLAIN)
+            assert wire.connection.waiter is None
 
     run(scenario())
 

@@ -83,6 +83,31 @@ def test_a_name_is_looked_up_once_however_many_ask_at_once() -> None:
     run(scenario())
 
 
+def test_who_gives_up_waiting_for_a_name_does_not_take_it_from_others() -> None:
+    async def scenario() -> None:
+        name_server_answers = asyncio.Event()
+
+        class Slow(Opener):
+            async def _look_up(self, key: tuple[str, int]) -> list[Address]:
+                await name_server_answers.wait()
+                return await super()._look_up(key)
+
+        async with Scripted.answering(answer()) as target:
+            opener = Slow(asyncio.get_running_loop(), boottime_ns)
+            where = Target.of(False, "localhost", target.port)
+            first, second = (
+                asyncio.create_task(opener.open(where, boottime_ns() + 10 * NS_PER_S, None)) for _ in range(2)
+            )
+            await until(lambda: opener._resolving)
+            first.cancel()
+            await asyncio.wait({first})
+            name_server_answers.set()
+            assert (await second).connection is not None
+            await opener.close()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("host", "kind"),
     [
