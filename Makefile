@@ -20,6 +20,7 @@ $(READY): pyproject.toml requirements/dev.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $(READY)
 
 demo: $(READY) ## a target, a controller, three agents, one merged result (about 30 s)

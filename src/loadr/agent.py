@@ -40,6 +40,10 @@ HEALTH_EVERY_S = 1.0
 CLOSE_LIMIT_S = 5.0
 QUOTA_BYTES = 256 * 1024 * 1024
 
+ORPHANED = "orphaned"
+RENEW_AFTER_S = 0.2
+"""An agent that leaves right after a run needs no fresh workers."""
+
 NOTICES = {"script_exception": RunEventKind.SCRIPT_EXCEPTION, "abort": RunEventKind.ABORT_REQUESTED}
 
 
@@ -193,6 +197,7 @@ class Agent:
             case io.StoreChunk():
                 self._store(effect)
             case io.PrepareEngine():
+                self._log("info", f"run {effect.run_id}: preparing")
                 self._engine = _Engine(effect.run_id, effect.generation)
                 task = asyncio.create_task(self._prepare(self._engine, effect.plan_json))
                 self._keep(task)
@@ -201,9 +206,11 @@ class Agent:
                     self._pool.arm(shares, self._engine.plan)
             case io.StartEngine(run_id, generation, start_mono_ns):
                 if self._is_current(run_id, generation):
+                    self._log("info", f"run {run_id}: load begins")
                     self._pool.start(start_mono_ns)
             case io.StopEngine(run_id, generation, graceful, cause):
                 if self._is_current(run_id, generation):
+                    self._log("warning" if cause == ORPHANED else "info", f"run {run_id}: {_stop_words(cause)}")
                     self._pool.stop(graceful, cause)
             case io.ForgetRun(run_id, generation):
                 self._forget(run_id, generation)
@@ -319,6 +326,7 @@ class Agent:
     async def _renew(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
+        await asyncio.sleep(RENEW_AFTER_S)
         await self._pool.renew()
 
     def _on_pool(self, event: pool_io.PoolEvent) -> None:
@@ -380,6 +388,12 @@ class Agent:
                     wall_unix_ms=unix_ms(),
                 )
             )
+
+
+def _stop_words(cause: str) -> str:
+    if cause == ORPHANED:
+        return "orphaned: the lease ended without word from the controller, and so does the load"
+    return f"load ends: {cause}" if cause else "load ends"
 
 
 def own_rss_bytes() -> int:

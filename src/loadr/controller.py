@@ -201,14 +201,11 @@ class Controller:
         if agent is None or self._told_states.get(agent_id) is agent.state:
             return
         before, self._told_states[agent_id] = self._told_states.get(agent_id), agent.state
-        if agent.state is AgentState.ONLINE and before is not AgentState.SUSPECT:
+        if agent.state is AgentState.ONLINE and before is AgentState.SUSPECT:
+            self._log("info", f"agent {agent.name} is back")
+        elif agent.state is AgentState.ONLINE:
             plural = "s" if agent.weight != 1 else ""
             self._log("info", f"agent {agent.name} joined from {agent.peer} with {agent.weight} worker{plural}")
-        elif agent.state is AgentState.ONLINE:
-            self._log("info", f"agent {agent.name} is back")
-        elif agent.state is AgentState.LEFT:
-            self._log("info", f"agent {agent.name} left")
-            del self._told_states[agent_id]
 
     async def _finish(self, run_id: str) -> None:
         run = self.core.run(run_id)

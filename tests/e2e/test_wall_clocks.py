@@ -19,6 +19,13 @@ from loadr.transport.grpc_server import GrpcServer
 from loadr.verdict.model import Summary
 
 OFFSETS_S = (-3600, -5, 0, 5, 3600)
+# The library is loaded by now; the agent's workers are not to have it, because it bends their timerfd as well.
+AGENT = """
+import os, sys
+del os.environ["LD_PRELOAD"]
+from loadr.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 async def _run(loaded: LoadedPlan, folder: Path) -> tuple[Summary, int, dict[str, int], dict[str, int]]:
@@ -31,13 +38,25 @@ async def _run(loaded: LoadedPlan, folder: Path) -> tuple[Summary, int, dict[str
     agents: list[Process] = []
     try:
         for offset_s in OFFSETS_S:
-            command = [*LOADR, "agent", "--join", f"{host}:{port}", "--name", f"agent{offset_s:+d}", "--workers", "1"]
+            name = f"agent{offset_s:+d}"
+            command = [
+                LOADR[0],
+                "-c",
+                AGENT,
+                "agent",
+                "--join",
+                f"{host}:{port}",
+                "--name",
+                name,
+                "--workers",
+                "1",
+            ]
             env = {
                 "LD_PRELOAD": str(library),
                 "FAKETIME": f"{offset_s:+d}",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
-            agents.append(Process(command, folder, f"agent{offset_s:+d}", env))
+            agents.append(Process(command, folder, name, env))
         files = FileStore.of_folder(loaded.plan, loaded.files)
         run_id = controller.submit(loaded.plan, files, expect_agents=len(OFFSETS_S))
         async with asyncio.timeout(60):
@@ -46,7 +65,10 @@ async def _run(loaded: LoadedPlan, folder: Path) -> tuple[Summary, int, dict[str
         assert run is not None and run.start_controller_ns is not None
         starts = {name: part.start_mono_ns for name, part in run.agents.items()}
         bounds = {name: part.clock_bound_ns for name, part in run.agents.items()}
-        assert None not in starts.values() and None not in bounds.values()
+        assert None not in starts.values() and None not in bounds.values(), (
+            summary.headline,
+            [a.said for a in agents],
+        )
         return summary, run.start_controller_ns, starts, bounds  # type: ignore[return-value]
     finally:
         await asyncio.to_thread(lambda: [agent.end() for agent in agents])
