@@ -20,6 +20,8 @@ AUDITED = {
 }
 """Metric → field of the ledger."""
 
+ENDINGS = tuple(metric for metric in AUDITED if metric != "http_reqs")
+
 
 class Sums:
     """Totals of the audited counters of one agent, by scenario."""
@@ -40,6 +42,14 @@ class Sums:
     def total(self, metric: str) -> int:
         """Of all scenarios."""
         return sum(self._totals[metric].values())
+
+    def accounted(self) -> dict[str, int]:
+        """By scenario: iterations of which it is known how they ended."""
+        out: dict[str, int] = {}
+        for metric in ENDINGS:
+            for scenario, total in self._totals[metric].items():
+                out[scenario] = out.get(scenario, 0) + total
+        return out
 
     def differences(self, ledgers: Iterable[Ledger]) -> list[str]:
         """What does not agree, one line each; empty if everything does.

@@ -70,7 +70,7 @@ TABLE = Table(
         RunInput.AGENT_ONLINE: Row({"gather": (S.DRAFT,)}, rest=IGNORE),
         RunInput.PREPARED: Row({"note_prepared": (S.PREPARING,), FAULT: (S.DRAFT,)}, rest=IGNORE),
         RunInput.ARMED: Row({"note_armed": (S.ARMING,), FAULT: (S.DRAFT, S.PREPARING)}, rest=IGNORE),
-        RunInput.FAULTED: Row({"fail_by_agent": _ASSIGNED, "drop_out": _LOADED, FAULT: (S.DRAFT,)}, rest=IGNORE),
+        RunInput.FAULTED: Row({"fail_by_agent": _ASSIGNED, "drop_out": (*_LOADED, *_FINAL)}, rest=FAULT),
         RunInput.REPORT: Row({"take": (*_LOADED, *_FINAL)}, rest=FAULT),
         RunInput.AGENT_LOST: Row({"fail_by_loss": _ASSIGNED, "lose": _LOADED}, rest=IGNORE),
         RunInput.STOP: Row(
@@ -333,7 +333,10 @@ class ControllerRun:
         self._carry_on(part.flaws[-1], now_ns)
 
     def _drop_out(self, fact: Fact, now_ns: int) -> None:
-        self._lose(fact, now_ns)
+        """It never started, and has nothing to deliver: it may forget the run at once."""
+        if not self.is_over:
+            self._lose(fact, now_ns)
+        self._release(self._part(fact))
 
     def _carry_on(self, flaw: str, now_ns: int) -> None:
         """Load is missing: what is left of the fleet is stopped, and the run ends as incomplete."""

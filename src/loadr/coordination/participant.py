@@ -72,19 +72,22 @@ class Participant:
         view = self.view
         view.state = P.LOST
         view.lost_because = because
-        start_ns = run.start_controller_ns or now_ns
+        start_ns = now_ns if run.start_controller_ns is None else run.start_controller_ns
         view.lost_at_s = (now_ns - start_ns) / NS_PER_S
-        merged_s = view.last_merged_s or 0
-        end_ns = min(now_ns, run.load_end_ns or now_ns) - start_ns
-        view.missing_at_most = missing_at_most(run.plan, view.shares, merged_s * NS_PER_S, max(0, end_ns))
-        after = format_short_ns(max(0, now_ns - start_ns))
-        self.flaws.append(
-            f"agent {view.name} was lost {after} after the start ({because}); "
-            f"its last second that was merged ended at {merged_s} s, and {_missing(view.missing_at_most)}"
-        )
+        until_ns = now_ns - start_ns
+        view.missing_at_most = missing_at_most(run.plan, view.shares, until_ns, self.intake.sums.accounted())
+        self.flaws.append(f"agent {view.name} was lost {_when(until_ns)} ({because}); {self._bound()}")
+
+    def _bound(self) -> str:
+        if self.view.missing_at_most == 0:
+            return "none of its requests are missing"
+        last = f"its last second that was merged ended at {self.view.last_merged_s or 0} s"
+        if self.view.missing_at_most is None:
+            return f"{last}; how many requests are missing can not be said"
+        return f"{last}; at most {self.view.missing_at_most} requests are missing"
 
 
-def _missing(requests: int | None) -> str:
-    if requests is None:
-        return "how many requests are missing can not be said"
-    return f"at most {requests} requests are missing"
+def _when(run_ns: int) -> str:
+    if run_ns < 0:
+        return "before the start"
+    return f"{format_short_ns(run_ns)} after the start"

@@ -1,0 +1,215 @@
+"""The deterministic simulator: many seeds, the stories of old failures, and proof that the net catches fish."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.play import Failure, simulate
+from simulator.scenario import Scenario, draw
+
+from loadr.coordination import agent_io
+from loadr.coordination.agent import AgentCore
+from loadr.coordination.agent_run import AgentRun
+from loadr.coordination.clock import Conversion, PeerClock
+from loadr.coordination.controller import ControllerCore
+from loadr.coordination.intake import Intake, Order
+from loadr.coordination.messages import Metrics, RunPhase
+from loadr.coordination.timing import Timing
+from loadr.coordination.uplink import Uplink
+
+SEEDS = 100
+REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 10))
+def test_whatever_the_weather_the_invariants_hold_and_after_healing_a_run_is_complete(first: int) -> None:
+    for seed in range(first, first + 10):
+        simulate(draw(seed), record=seed % 10 == 0)
+
+
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)
+def test_a_story_that_once_failed_is_played_again(path: Path) -> None:
+    simulate(Scenario.read(path))
+
+
+def test_a_scenario_survives_its_file(tmp_path: Path) -> None:
+    scenario = draw(7)
+    path = tmp_path / "story.json"
+    path.write_text(scenario.to_json())
+    assert Scenario.read(path) == scenario
+
+
+def test_the_same_seed_plays_the_same_story() -> None:
+    assert simulate(draw(11)) == simulate(draw(11))
+
+
+# --- mutants: each breaks one promise of a core, and the simulator has to notice ------------------------------
+
+
+def no_dedup(patch: Patch) -> None:
+    """What was merged already is merged again."""
+
+    def order(self: Intake, seq: int) -> Order:
+        return Order.GAP if seq > self.acked_seq + 1 else Order.NEXT
+
+    def consume(self: Intake, seq: int) -> None:
+        self.acked_seq = max(self.acked_seq, seq)
+
+    patch.setattr(Intake, "order", order)
+    patch.setattr(Intake, "consume", consume)
+
+
+def lease_from_receipt(patch: Patch) -> None:
+    """The lease counts from when the grant comes, and not from when the beat went."""
+    hear = AgentCore._hear
+
+    def later(self: AgentCore, beat: Any, now_ns: int) -> None:
+        sent = dict(self._beats).get(beat.echo_number, now_ns)
+        grants = tuple(replace(grant, lease_ns=grant.lease_ns + now_ns - sent) for grant in beat.grants)
+        hear(self, replace(beat, grants=grants), now_ns)
+
+    patch.setattr(AgentCore, "_hear", later)
+
+
+def start_without_commit(patch: Patch) -> None:
+    """An agent that is armed starts on its own when it has waited for a while."""
+    armed, deadline, pump = AgentRun._armed, AgentRun.deadline_ns, AgentRun.pump
+
+    def impatient(self: AgentRun, event: Any, now_ns: int) -> None:
+        armed(self, event, now_ns)
+        self.patience = now_ns + 1_000_000_000  # type: ignore[attr-defined]
+
+    def due(self: AgentRun) -> int | None:
+        own = getattr(self, "patience", None) if self.state.name == "ARMED" else None
+        return min((at for at in (deadline(self), own) if at is not None), default=None)
+
+    def start(self: AgentRun, now_ns: int) -> None:
+        if self.state.name == "ARMED" and now_ns >= getattr(self, "patience", now_ns + 1):
+            self.state = type(self.state)["COMMITTED"]
+            self.uplink.begin(now_ns)
+            self._out.do(agent_io.StartEngine(self.run_id, self.generation, now_ns))
+        pump(self, now_ns)
+
+    patch.setattr(AgentRun, "_armed", impatient)
+    patch.setattr(AgentRun, "deadline_ns", due)
+    patch.setattr(AgentRun, "pump", start)
+
+
+def wall_clock_barrier(patch: Patch) -> None:
+    """The start instant is taken from the wall clock."""
+    dispatch, commit = AgentCore._dispatch, AgentRun._commit
+
+    def remember(self: AgentCore, event: Any, now_ns: int) -> None:
+        if isinstance(event, agent_io.HealthSampled):
+            self._clock.wall = event.wall_unix_ms * 1_000_000 - now_ns  # type: ignore[attr-defined]
+        dispatch(self, event, now_ns)
+
+    def by_wall(self: AgentRun, desired: Any, now_ns: int) -> None:
+        wall = getattr(self._clock, "wall", None)
+        if wall is not None:
+            start = desired.start_unix_ms * 1_000_000 - wall
+            patch.setattr(PeerClock, "to_agent", lambda *_: Conversion(max(start, now_ns), 1_000_000))
+        commit(self, desired, now_ns)
+
+    patch.setattr(AgentCore, "_dispatch", remember)
+    patch.setattr(AgentRun, "_commit", by_wall)
+
+
+def coalesced_again(patch: Patch) -> None:
+    """On a new stream what was not acknowledged is sent as one batch."""
+
+    def replay(self: Uplink) -> list[Any]:
+        frozen = list(self._frozen)
+        batches = [message for message in frozen if isinstance(message, Metrics)]
+        if len(batches) < 2:
+            return frozen
+        entries = tuple(entry for batch in batches for entry in batch.new_series)
+        intervals = tuple(interval for batch in batches for interval in batch.intervals)
+        return [replace(batches[0], new_series=entries, intervals=intervals), *frozen[len(batches) :]]
+
+    patch.setattr(Uplink, "replay", replay)
+
+
+def no_replay(patch: Patch) -> None:
+    """On a new stream the agent goes on with what is new."""
+    patch.setattr(Uplink, "replay", lambda self: [])
+
+
+def forgets_at_sending(patch: Patch) -> None:
+    """A batch is dropped when it is sent, and not when it is acknowledged."""
+    keep = Uplink._keep
+
+    def drop(self: Uplink, message: Any) -> None:
+        keep(self, message)
+        self._frozen = deque()
+
+    patch.setattr(Uplink, "_keep", drop)
+
+
+def no_fencing(patch: Patch) -> None:
+    """A new stream of an agent leaves the old one in place."""
+    register = ControllerCore._register
+
+    def leave_open(self: ControllerCore, stream: Any, message: Any, now_ns: int) -> None:
+        member = self._members.get(message.agent_id)
+        if member is not None:
+            member.stream = None
+        register(self, stream, message, now_ns)
+
+    patch.setattr(ControllerCore, "_register", leave_open)
+
+
+def lost_before_lease_end(patch: Patch) -> None:
+    """An agent is taken for lost while its lease still holds."""
+    patch.setattr(Timing, "lost_for", lambda self, lease_ns: lease_ns * 7 // 10)
+
+
+def old_revisions_are_obeyed(patch: Patch) -> None:
+    """Whatever desired state comes is applied."""
+    desire = AgentRun.desire
+
+    def obey(self: AgentRun, desired: Any, now_ns: int) -> None:
+        if desired.phase is RunPhase.RUNNING and self.state.name in ("RUNNING", "STOPPING"):
+            self.state = type(self.state)["ARMED"]
+        self.revision = desired.revision - 1
+        desire(self, desired, now_ns)
+
+    patch.setattr(AgentRun, "desire", obey)
+
+
+MUTANTS: list[tuple[Callable[[Patch], None], str]] = [
+    (no_dedup, "I1"),
+    (lease_from_receipt, "I4"),
+    (start_without_commit, "I9"),
+    (wall_clock_barrier, "I8"),
+    (coalesced_again, "I1"),
+    (no_replay, "strike"),
+    (forgets_at_sending, ""),
+    (no_fencing, "I12"),
+    (lost_before_lease_end, "took its load for over"),
+    (old_revisions_are_obeyed, ""),
+]
+
+
+@pytest.mark.parametrize(("mutate", "seen"), MUTANTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_core_that_breaks_a_promise_is_caught(
+    mutate: Callable[[Patch], None], seen: str, monkeypatch: Patch
+) -> None:
+    mutate(monkeypatch)
+    words = []
+    for seed in range(SEEDS):
+        try:
+            simulate(draw(seed))
+        except Failure as failure:
+            words.append(f"{seed}: {failure.violation}")
+            if seen in str(failure.violation):
+                print(mutate.__name__, words[-1][:150])
+                return
+    pytest.fail(f"{mutate.__name__} survived {SEEDS} seeds; seen were {words[:5]}")
