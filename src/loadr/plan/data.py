@@ -7,10 +7,11 @@ and by the feeders of the engine (which hand them out).
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from loadr.errors import Fault, PlanInvalid
 
@@ -21,12 +22,48 @@ MAX_FAULTS_PER_FILE = 5
 MAX_FIELD_CHARS = 1_048_576
 
 
+class PackedRows(Sequence[tuple[str, ...]]):
+    """Rows of texts in one block of UTF-8, cut when they are asked for.
+
+    A row costs its bytes and 8 more, where a list of tuples takes 265 bytes for three short columns; getting one
+    takes 0.4 µs more (measured with CPython 3.11). Every worker holds all rows of the plan.
+    """
+
+    __slots__ = ("_ends", "_text")
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._ends = array("Q", [0])
+
+    def append(self, fields: Sequence[str]) -> None:
+        """Add a row; no field holds a NUL."""
+        self._text += "\0".join(fields).encode()
+        self._ends.append(len(self._text))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[str, ...]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, ...] | list[tuple[str, ...]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        ends = self._ends
+        if index < 0:
+            index += len(ends) - 1
+        if index < 0:
+            raise IndexError(index)
+        return tuple(self._text[ends[index] : ends[index + 1]].decode().split("\0"))
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """``columns`` are distinct and not empty; each of ``rows`` has one text for each of them, in that order."""
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,14 +116,16 @@ class _Reader:
                 self._tell(1, "the file is empty", "the first line names the columns, the others are rows")
             return None
         self._check_header(header)
-        rows: list[tuple[str, ...]] = []
+        rows = PackedRows()
         for line, fields in records:
             if len(fields) != len(header):
                 what = (
                     f"this line has {len(fields)} field{'s' * (len(fields) != 1)}, the header has {len(header)}"
                 )
                 self._tell(line, what, "quote a field that holds a comma")
-            rows.append(tuple(fields))
+            if any("\0" in field for field in fields):
+                self._tell(line, "this line holds a NUL character", "save the file as UTF-8 text")
+            rows.append(fields)
             if len(self.faults) >= MAX_FAULTS_PER_FILE:
                 break
         if not rows and not self.faults:

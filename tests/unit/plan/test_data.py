@@ -31,16 +31,26 @@ def test_rows_come_by_position_and_by_name(tmp_path):
     assert rows.as_dict(1) == {"id": "2", "full name": 'Alan "T"'}
 
 
+def test_rows_are_a_sequence(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_bytes("id,name\n1,Zoë\n2,\n3,李\n".encode())
+    rows = read_csv(path).rows
+    assert (rows[-1], rows[1], rows[1:]) == (("3", "李"), ("2", ""), [("2", ""), ("3", "李")])
+    for index in (3, -4):
+        with pytest.raises(IndexError):
+            rows[index]
+
+
 def test_a_byte_order_mark_empty_lines_and_a_missing_last_line_end_are_fine(tmp_path):
     path = tmp_path / "users.csv"
     path.write_bytes(BOM + "id,name\n\n1,Zoë\n\n2,李\n\n3,x".encode())
-    assert read_csv(path).rows == [("1", "Zoë"), ("2", "李"), ("3", "x")]
+    assert list(read_csv(path).rows) == [("1", "Zoë"), ("2", "李"), ("3", "x")]
 
 
 def test_a_field_may_hold_line_ends(tmp_path):
     path = tmp_path / "users.csv"
     path.write_bytes(b'id,text\n1,"a\nb"\n2,c\n')
-    assert read_csv(path).rows == [("1", "a\nb"), ("2", "c")]
+    assert list(read_csv(path).rows) == [("1", "a\nb"), ("2", "c")]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +77,10 @@ def test_a_field_may_hold_line_ends(tmp_path):
         (
             b'id,name\n1,"a\nb"\n\n2\n',
             ["5:1: this line has 1 field, the header has 2 -> quote a field that holds a comma"],
+        ),
+        (
+            b"id,x\n1,2\n3,\x00\n",
+            ["3:1: this line holds a NUL character -> save the file as UTF-8 text"],
         ),
         (b"id\n1\n\xff\n", ["3:1: this is not UTF-8 text -> save the file as UTF-8"]),
         (b"\xff\xfei\x00d\x00", ["1:1: this is not UTF-8 text -> save the file as UTF-8"]),
@@ -107,7 +121,7 @@ def test_what_was_written_as_csv_is_read_back(tmp_path, rows):
     csv.writer(stream).writerows([("a", "b"), *rows])
     path = tmp_path / "x.csv"
     path.write_bytes(stream.getvalue().encode())
-    assert read_csv(path).rows == rows
+    assert list(read_csv(path).rows) == rows
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
