@@ -50,9 +50,9 @@ class ScriptReader:
         declared = self._known[relative]
         return None if declared is None else (relative, declared)
 
-    def data_names(self, script: str) -> set[str]:
-        """The data sets that a script declares: those that its scenarios may use."""
-        declared = self._known.get(script)
+    def data_names(self, script: Any) -> set[str]:
+        """The data sets that a script declares: those that its scenarios may use. None for what is no script."""
+        declared = self._known.get(script) if isinstance(script, str) else None
         return set(declared.data) if declared else set()
 
     def _look_into(self, path: Path, route: Route) -> Declarations | None:

@@ -221,6 +221,8 @@ SCENARIOS = st.fixed_dictionaries(
         )
         | TREES,
         "start_time": TREES,
+        "script": TREES,
+        "function": TREES,
     },
 )
 PLANS = st.fixed_dictionaries(

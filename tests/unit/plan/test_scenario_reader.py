@@ -106,6 +106,13 @@ FAULTS = [
         ["stages: the rate is 0 all the time -> give start_rate or a target above 0"],
     ),
     (
+        f"{{ executor: constant-vus, vus: 1, duration: 1s, {FLOW}, script: [] }}",
+        [
+            "script: a scenario has a flow or a script, and this one has both -> remove one of them",
+            "script: must be text, and is a list -> ",
+        ],
+    ),
+    (
         "{ executor: constant-vus, vus: 1, duration: 1s }",
         ["a scenario needs a flow or a script -> add flow: with a list of steps"],
     ),
