@@ -85,7 +85,12 @@ class Iterations:
         """Let the coroutine of one VU live until it returns or `halt` cancels it."""
         task = loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()  # raises only if the engine itself is broken, and then the worker must end
 
     def count_start(self) -> None:
         """One iteration is begun, or handed to a VU that will begin it at once."""

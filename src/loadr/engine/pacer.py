@@ -47,11 +47,11 @@ else:
 
 
 class Pacer:
-    """``on_due`` is called on the loop (uvloop's) at the instant that was set, and returns the next one (0: none).
+    """``on_due`` is called on the loop (uvloop's) at the instant that was set; it returns the next one (0: none).
 
-    The timer is set again only after the callbacks that ``on_due`` has queued, before the loop polls: setting it is
-    the dearest system call of an arrival (15 µs on a virtual machine), and those who were woken need not wait for
-    it. Setting also takes back an expiry that was not read yet, so the descriptor is never read.
+    The timer is set again only after the callbacks that ``on_due`` has queued, before the loop polls: setting
+    it is the dearest system call of an arrival (15 µs on a virtual machine), and those who were woken need not
+    wait for it. Setting also takes back an expiry that was not read yet: the descriptor is never read.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[], int]) -> None:

@@ -9,8 +9,7 @@ gives fresh ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from loadr.clock import boottime_ns
 from loadr.engine.channel import (
@@ -19,7 +18,6 @@ from loadr.engine.channel import (
     PrepareOrder,
     ReportMessage,
     ReshareOrder,
-    ScenarioLedger,
     ShareOrder,
     StartOrder,
     StopOrder,
@@ -32,6 +30,7 @@ from loadr.engine.channel import (
     WorkerStarted,
 )
 from loadr.engine.faults import Fault
+from loadr.engine.member import Member, Round, sum_ledgers
 from loadr.engine.page import (
     ALIVE_AT,
     ITERATIONS_FINISHED,
@@ -67,70 +66,11 @@ START_LIMIT_S = 10.0
 END_GRACE_S = 5.0
 """How long after a scenario's graceful stop a worker may take to say that it is done; then it is killed."""
 EXIT_LIMIT_S = 1.0
+KILL_LIMIT_S = 5.0
+WATCH_EVERY_S = 1.0
 FROZEN_TURNS = 10
-"""A worker whose page does not move for so many seconds is killed. Counted in turns of the agent's own timer
-and not by the clock, so that an agent that was frozen together with its workers does not blame them."""
-
-
-@dataclass(slots=True)
-class _Member:
-    """One worker and what the pool knows of it in this run."""
-
-    process: WorkerProcess
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    series: dict[int, SeriesKey] = field(default_factory=dict)
-    last: WorkerSecond | None = None
-    done: WorkerDone | None = None
-    alive_at: int = 0
-    still_turns: int = 0
-
-    @property
-    def lost(self) -> bool:
-        return bool(self.process.how_ended)
-
-    @property
-    def name(self) -> str:
-        return f"worker {self.process.index} (pid {self.process.pid})"
-
-
-class _Round:
-    """One order to all workers: over when each has answered or died, or when the limit is reached.
-
-    ``on_over`` gets the answers and the members that gave none.
-    """
-
-    def __init__(
-        self,
-        members: Iterable[_Member],
-        limit_s: float,
-        on_over: Callable[[list[ReportMessage], list[_Member]], None],
-    ) -> None:
-        self._open = {id(member): member for member in members}
-        self._silent: list[_Member] = []
-        self._answers: list[ReportMessage] = []
-        self._on_over = on_over
-        self._timer = asyncio.get_running_loop().call_later(limit_s, self._finish)
-
-    def answer(self, member: _Member, report: ReportMessage | None) -> None:
-        """A report of the expected kind, or None when the worker died."""
-        if self._open.pop(id(member), None) is None:
-            return
-        if report is None:
-            self._silent.append(member)
-        else:
-            self._answers.append(report)
-        if not self._open:
-            self._finish()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._open.clear()
-
-    def _finish(self) -> None:
-        self._timer.cancel()
-        silent = self._silent + list(self._open.values())
-        self._open.clear()
-        self._on_over(self._answers, silent)
+"""A worker whose page does not move for so many turns of the watch is killed. Counted in turns of the agent's
+own timer and not by the clock, so that an agent that was frozen with its workers does not blame them."""
 
 
 class WorkerPool:
@@ -146,10 +86,10 @@ class WorkerPool:
             raise ValueError("a pool has at least one worker")
         self.workers = workers
         self._on_event = on_event
-        self._members: list[_Member] = []
+        self._members: list[Member] = []
         self._in_run = False
         self._plan: Plan | None = None
-        self._round: _Round | None = None
+        self._round: Round | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._revision = 0
@@ -168,7 +108,7 @@ class WorkerPool:
         Raises `FleetFault` if one is not up within 20 s, or dies; then none is left.
         """
         self._members = [
-            _Member(WorkerProcess(index, self._on_report, self._on_exit)) for index in range(self.workers)
+            Member(WorkerProcess(index, self._on_report, self._on_exit)) for index in range(self.workers)
         ]
         try:
             for member in self._members:
@@ -206,7 +146,7 @@ class WorkerPool:
         members, self._members = self._members, []
         for member in members:
             member.process.send(ExitOrder())
-        for limit_s in (EXIT_LIMIT_S, None):
+        for limit_s in (EXIT_LIMIT_S, KILL_LIMIT_S):
             waits = [m.process.gone.wait() for m in members if m.process.pid]
             try:
                 async with asyncio.timeout(limit_s):
@@ -223,7 +163,7 @@ class WorkerPool:
         """Have every worker load the plan; its files stand under ``files_dir``. PoolPrepared follows."""
         self._in_run = True
 
-        def over(answers: list[ReportMessage], silent: list[_Member]) -> None:
+        def over(answers: list[ReportMessage], silent: list[Member]) -> None:
             self._on_event(PoolPrepared(*self._fault_of(answers, silent, "load the plan", PREPARE_LIMIT_S)))
 
         self._begin_round(PREPARE_LIMIT_S, over)
@@ -239,7 +179,7 @@ class WorkerPool:
         self._plan = plan
         self._dealt = {}
 
-        def over(answers: list[ReportMessage], silent: list[_Member]) -> None:
+        def over(answers: list[ReportMessage], silent: list[Member]) -> None:
             self._on_event(PoolArmed(*self._fault_of(answers, silent, "take its share", ARM_LIMIT_S)))
 
         self._begin_round(ARM_LIMIT_S, over)
@@ -263,7 +203,7 @@ class WorkerPool:
             ends = (s.start_time_ns + s.duration_ns + s.graceful_stop_ns for s in self._plan.scenarios.values())
             self._set_deadline(wait_s + max(ends) / 1e9 + END_GRACE_S)
         if self._watch is None:
-            self._watch = loop.call_later(1.0, self._watch_frozen)
+            self._watch = loop.call_later(WATCH_EVERY_S, self._watch_frozen)
         self._answer_for_the_dead()
 
     def reshare(self, shares: Sequence[ScenarioShare]) -> None:
@@ -318,12 +258,12 @@ class WorkerPool:
 
     # --- rounds, deadlines ----------------------------------------------------------------------------------
 
-    def _begin_round(self, limit_s: float, on_over: Callable[[list[ReportMessage], list[_Member]], None]) -> None:
+    def _begin_round(self, limit_s: float, on_over: Callable[[list[ReportMessage], list[Member]], None]) -> None:
         if self._round is not None:
             self._round.cancel()
-        self._round = _Round(self._members, limit_s, on_over)
+        self._round = Round(self._members, limit_s, on_over)
 
-    def _answer(self, member: _Member, report: ReportMessage | None) -> None:
+    def _answer(self, member: Member, report: ReportMessage | None) -> None:
         if self._round is not None:
             self._round.answer(member, report)
 
@@ -333,7 +273,7 @@ class WorkerPool:
                 self._answer(member, None)
 
     def _fault_of(
-        self, answers: list[ReportMessage], silent: list[_Member], what: str, limit_s: float
+        self, answers: list[ReportMessage], silent: list[Member], what: str, limit_s: float
     ) -> tuple[int, str]:
         for answer in answers:
             if isinstance(answer, WorkerPrepared | WorkerArmed) and answer.fault:
@@ -344,7 +284,7 @@ class WorkerPool:
             return Fault.TIMEOUT, f"{member.name} did not {what} within {limit_s:.0f} s"
         return Fault.NONE, ""
 
-    def _started(self, answers: list[ReportMessage], silent: list[_Member]) -> None:
+    def _started(self, answers: list[ReportMessage], silent: list[Member]) -> None:
         for member in silent:
             member.process.kill(f"it did not begin within {START_LIMIT_S:.0f} s of the start")
         errors = [answer.start_error_ns for answer in answers if isinstance(answer, WorkerStarted)]
@@ -363,14 +303,14 @@ class WorkerPool:
                 member.process.kill("it did not end in time")
 
     def _watch_frozen(self) -> None:
-        self._watch = asyncio.get_running_loop().call_later(1.0, self._watch_frozen)
+        self._watch = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch_frozen)
         for member in self._members:
             alive_at = member.process.page.words[ALIVE_AT]
             moved = alive_at != member.alive_at or member.done is not None
             member.still_turns = 0 if moved else member.still_turns + 1
             member.alive_at = alive_at
             if member.still_turns >= FROZEN_TURNS:
-                member.process.kill(f"it was frozen for {FROZEN_TURNS} s")
+                member.process.kill("it was frozen")
 
     # --- what workers say -----------------------------------------------------------------------------------
 
@@ -391,12 +331,17 @@ class WorkerPool:
                 member.done = report
                 self._finish_if_all_done(report.cause)
 
-    def _take_second(self, member: _Member, report: WorkerSecond) -> None:
+    def _take_second(self, member: Member, report: WorkerSecond) -> None:
         member.last = report
-        for new in report.new_series:
-            member.series[new.id] = SeriesKey(new.metric, Kind(new.kind), tuple(new.tags))
-        for slice_ in report.slices:
-            self._on_event(PoolInterval(interval_of(slice_, member.series)))
+        try:
+            for new in report.new_series:
+                member.series[new.id] = SeriesKey(new.metric, Kind(new.kind), tuple(new.tags))
+            intervals = [interval_of(slice_, member.series) for slice_ in report.slices]
+        except (KeyError, ValueError) as error:
+            member.process.kill(f"it sent a second that can not be: {error}")
+            return
+        for interval in intervals:
+            self._on_event(PoolInterval(interval))
 
     def _on_exit(self, process: WorkerProcess, how: str) -> None:
         member = self._member_of(process)
@@ -419,7 +364,7 @@ class WorkerPool:
         self._answer(member, None)
         self._finish_if_all_done("workers lost")
 
-    def _member_of(self, process: WorkerProcess) -> _Member | None:
+    def _member_of(self, process: WorkerProcess) -> Member | None:
         """None for a process of an earlier run."""
         return next((member for member in self._members if member.process is process), None)
 
@@ -433,7 +378,7 @@ class WorkerPool:
             return
         self._leave_run()
         done = [member.done for member in self._members if member.done is not None]
-        self._on_event(PoolFinished(_sum_ledgers(done), cause))
+        self._on_event(PoolFinished(sum_ledgers(done), cause))
 
     def _leave_run(self) -> None:
         self._in_run = False
@@ -444,24 +389,3 @@ class WorkerPool:
         if self._round is not None:
             self._round.cancel()
             self._round = None
-
-
-def _sum_ledgers(reports: Iterable[WorkerDone]) -> tuple[ScenarioLedger, ...]:
-    """One ledger per scenario, in the order in which workers name them."""
-    sums: dict[str, list[int]] = {}
-    for report in reports:
-        for ledger in report.ledgers:
-            figures = (
-                ledger.planned,
-                ledger.started,
-                ledger.finished,
-                ledger.interrupted,
-                ledger.dropped,
-                ledger.missed,
-                ledger.requests,
-            )
-            old = sums.get(ledger.scenario)
-            sums[ledger.scenario] = (
-                list(figures) if old is None else [a + b for a, b in zip(old, figures, strict=True)]
-            )
-    return tuple(ScenarioLedger(name, *figures) for name, figures in sums.items())

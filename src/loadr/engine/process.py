@@ -119,9 +119,13 @@ class WorkerProcess:
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"left with exit code {code}"
         self.how_ended = f"{how} ({self._why_killed})" if self._why_killed else how
         if self._link_up:
-            loop.call_later(_LAST_WORDS_S, self._link.abort)
+            loop.call_later(_LAST_WORDS_S, self._stop_listening)
         else:
             self._finish()
+
+    def _stop_listening(self) -> None:
+        self._link.abort()
+        self._finish()
 
     def _finish(self) -> None:
         if not self.gone.is_set():

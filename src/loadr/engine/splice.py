@@ -134,4 +134,4 @@ class Splicer:
             for part in parts
             if part != b""
         )
-        return f"__join(({', '.join(shown)},))"
+        return f"__join([{', '.join(shown)}])"

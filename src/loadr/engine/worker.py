@@ -16,7 +16,7 @@ import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pydantic
 import uvloop
@@ -54,7 +54,7 @@ from loadr.plan.model import Plan
 from loadr.schedule.share import ScenarioShare
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_SCRIPT_FRAMES = 5
+_ENGINE = str(Path(__file__).parent)
 
 
 class Worker:
@@ -151,8 +151,22 @@ def _fault_of(error: BaseException) -> tuple[int, str]:
             return Fault.PLAN, str(error)
         case OSError():
             return Fault.FILES, str(error)
+        case InternalFault():
+            return Fault.INTERNAL, error.message
         case _:
             return Fault.SCRIPT, describe_exception(error)
+
+
+def _end_if_ours(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An exception that nobody caught. In a callback of the engine itself it is a bug, and the worker must not go
+    on with half of its parts: it leaves, and its agent reports it. What a script left behind is only told."""
+    loop.default_exception_handler(context)
+    error = context.get("exception")
+    trace = error.__traceback__ if isinstance(error, BaseException) else None
+    while trace is not None and trace.tb_frame.f_code.co_filename.endswith(".pyx"):
+        trace = trace.tb_next  # uvloop's own frames
+    if trace is not None and trace.tb_frame.f_code.co_filename.startswith(_ENGINE):
+        _leave(1)
 
 
 def _die_with(parent: int) -> None:
@@ -179,6 +193,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     memory.settle()
     loop = uvloop.new_event_loop()
+    loop.set_exception_handler(_end_if_ours)
     asyncio.set_event_loop(loop)
     worker = Worker(loop, Page(arguments.page_fd))
     channel = socket.socket(fileno=arguments.channel_fd)
