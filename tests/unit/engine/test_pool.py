@@ -235,14 +235,16 @@ def test_a_script_that_blocks_hurts_only_its_own_worker(target: TargetProcess, t
         async with pool_bench(1) as bench:
             await bench.begin(plan, tmp_path)
             worst_s, before = 0.0, asyncio.get_running_loop().time()
+            workers_lag_ns = 0
             while not any(isinstance(event, PoolFinished) for event in bench.events):
                 await asyncio.sleep(0.01)
                 now = asyncio.get_running_loop().time()
                 worst_s, before = max(worst_s, now - before), now
+                workers_lag_ns = max(workers_lag_ns, bench.pool.health().loop_lag_ns)
             finished = await bench.finish()
             assert worst_s < 0.3
             bench.account(target, finished.ledgers)
-            assert bench.pool.health().loop_lag_ns > 200 * NS_PER_MS
+            assert workers_lag_ns > 200 * NS_PER_MS
 
     asyncio.run(main())
 
