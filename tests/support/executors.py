@@ -83,7 +83,7 @@ class ExecutorBench:
             )
         else:
             self.executor = OpenExecutor(
-                model, plan.seed, limit, self.iterations, self._make_vu, self.words, loop
+                model, plan.seed, limit, self.iterations, self._make_vu, self.words, self.clock, loop
             )
 
     def clock(self) -> int:

@@ -12,11 +12,12 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadr.engine.channel import ScenarioLedger
-from loadr.engine.page import ITERATIONS_FINISHED, ITERATIONS_STARTED
+from loadr.engine.page import ITERATIONS_FINISHED
 from loadr.engine.recorder import ScenarioRecorder
 from loadr.engine.signals import IterationAborted
 from loadr.engine.vu import Vu
@@ -43,7 +44,10 @@ class FirstOfEach:
 
 @dataclass(slots=True)
 class Tally:
-    """planned = started + dropped + missed; started = finished + interrupted + in flight."""
+    """planned = started + dropped + missed; started = finished + interrupted + in flight.
+
+    Executors count the first line, `Iterations` the second.
+    """
 
     planned: int = 0
     started: int = 0
@@ -81,30 +85,24 @@ class Iterations:
         self._halted = False
         self._settled = False
 
-    def begin(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-        """Let the coroutine of one VU live until it returns or `halt` cancels it."""
-        task = loop.create_task(coroutine)
+    def begin(self, vu: Vu, life: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+        """Let a VU live until its coroutine returns or `halt` cancels it; then its connections are closed."""
+        task = loop.create_task(life)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, vu))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, vu: Vu, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        vu.http.abort()
         if not task.cancelled():
             task.result()  # raises only if the engine itself is broken, and then the worker must end
 
-    def count_start(self) -> None:
-        """One iteration is begun, or handed to a VU that will begin it at once."""
-        self.tally.started += 1
-        self._words[ITERATIONS_STARTED] += 1
-
-    async def carry(self, vu: Vu, intended_ns: int) -> bool:
-        """Run one iteration that `count_start` counted. False when its script raised.
+    async def carry(self, vu: Vu, intended_ns: int, start_ns: int) -> bool:
+        """Run one iteration, counted as started already, from ``start_ns`` (now). False when its script raised.
 
         ``intended_ns`` is its planned instant, 0 in closed models. Raises `asyncio.CancelledError` after
         `halt`.
         """
-        clock = self._clock
-        start_ns = clock()
         vu.http.first_intended_ns = intended_ns
         clean = True
         try:
@@ -115,7 +113,6 @@ class Iterations:
                 return True
         except asyncio.CancelledError as error:
             if self._halted:
-                vu.http.abort()
                 self._interrupted()
                 raise
             clean = self._script_raised(error)  # the script was cancelled by something of its own
@@ -124,9 +121,8 @@ class Iterations:
         except BaseException as error:  # noqa: BLE001 - also SystemExit: a script does not end the worker
             clean = self._script_raised(error)
         if self._settled:
-            return clean
-        end_ns = clock()
-        self.recorder.iteration_done(intended_ns, start_ns, end_ns)
+            raise asyncio.CancelledError
+        self.recorder.iteration_done(intended_ns, start_ns, self._clock())
         self.tally.finished += 1
         self._words[ITERATIONS_FINISHED] += 1
         if self._halted:

@@ -71,7 +71,7 @@ def _executor(
     if isinstance(scenario, ConstantVus):
         return ClosedExecutor(scenario, plan.seed, iterations, make_vu, around.words, around.clock, around.loop)
     limit = rows_limit(plan, iterations.scenario)
-    return OpenExecutor(scenario, plan.seed, limit, iterations, make_vu, around.words, around.loop)
+    return OpenExecutor(scenario, plan.seed, limit, iterations, make_vu, around.words, around.clock, around.loop)
 
 
 def _vu_maker(

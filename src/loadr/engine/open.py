@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from loadr.engine.iterations import Iterations
-from loadr.engine.page import LEASE_END
+from loadr.engine.page import ITERATIONS_STARTED, LEASE_END
 from loadr.engine.pending import NEVER_NS, PendingShares
 from loadr.engine.vu import Vu
 from loadr.plan.model import OpenScenario
@@ -51,6 +51,7 @@ class OpenExecutor:
         iterations: Iterations,
         make_vu: Callable[[int], Vu],
         words: memoryview[int],
+        clock: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.iterations = iterations
@@ -59,6 +60,7 @@ class OpenExecutor:
         self._seed = seed
         self._make_vu = make_vu
         self._words = words
+        self._clock = clock
         self._loop = loop
         self._arrivals = Arrivals(iterations.scenario, model, seed, limit)
         self._cursor = OwnedArrivals(self._arrivals)
@@ -165,7 +167,8 @@ class OpenExecutor:
             tally.dropped += 1
             self.iterations.recorder.dropped(planned_ns)
             return
-        self.iterations.count_start()
+        tally.started += 1
+        self._words[ITERATIONS_STARTED] += 1
         seat.vu.iteration = iteration
         seat.intended_ns = planned_ns
         seat.wake.set_result(None)
@@ -174,14 +177,14 @@ class OpenExecutor:
         number = self._spare.pop()
         seat = _Seat(self._make_vu(number), self._loop.create_future())
         self._seats[number] = seat
-        self.iterations.begin(self._serve(seat), self._loop)
+        self.iterations.begin(seat.vu, self._serve(seat), self._loop)
         return seat
 
     async def _serve(self, seat: _Seat) -> None:
-        carry = self.iterations.carry
+        carry, clock = self.iterations.carry, self._clock
         while True:
             await seat.wake
-            await carry(seat.vu, seat.intended_ns)
+            await carry(seat.vu, seat.intended_ns, clock())
             if seat.retired:
                 return
             seat.wake = self._loop.create_future()

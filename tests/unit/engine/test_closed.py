@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from loadr.engine import closed
+from loadr.engine.page import ITERATIONS_STARTED
 from loadr.engine.pending import NEVER_NS
 from loadr.engine.vu import Vu
 from loadr.plan.model import Plan
@@ -44,7 +45,7 @@ def test_each_vu_loops_with_its_own_count_until_the_duration_is_over() -> None:
         counts = Counter(vu for vu, _ in seen)
         assert counts.keys() == {1, 2, 3}
         assert all((vu, j) in seen for vu, count in counts.items() for j in range(count))
-        assert bench.counted()["iterations"] == 10
+        assert bench.words[ITERATIONS_STARTED] == bench.counted()["iterations"] == 10
 
     run_on_loop(main())
 

@@ -85,8 +85,7 @@ def test_a_flow_is_compiled_and_carried_by_vus_of_the_plan(tmp_path: Path) -> No
         executor = (await load_here(plan, tmp_path))["a"]
         http = NotedHttp()
         vu = new_vu(http, executor.iterations.recorder)
-        executor.iterations.count_start()
-        assert await executor.iterations.carry(vu, 0)
+        assert await executor.iterations.carry(vu, 0, 1)
         return http.sent
 
     (sent,) = asyncio.run(main())
@@ -118,8 +117,6 @@ def test_functions_of_one_script_share_one_module_and_each_has_its_rows(tmp_path
         executors = await load_here(plan, tmp_path)
         http = NotedTexts()
         for executor in executors.values():
-            executor.iterations.count_start()
-            number = 0
 
             def vu_of(executor: Executor, number: int) -> Any:
                 assert isinstance(executor, OpenExecutor)
@@ -128,7 +125,7 @@ def test_functions_of_one_script_share_one_module_and_each_has_its_rows(tmp_path
                 vu.iteration = 1
                 return vu
 
-            assert await executor.iterations.carry(vu_of(executor, number), 0)
+            assert await executor.iterations.carry(vu_of(executor, 0), 0, 1)
         return http.sent
 
     # Iteration 1 of the first and of the second of two users of the data: rows 2 and 3.

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadr.engine.open import LATEST_START_NS
+from loadr.engine.page import ITERATIONS_STARTED
 from loadr.engine.pending import NEVER_NS
 from loadr.engine.vu import Vu
 from loadr.schedule.ownership import vus_of
@@ -97,6 +98,7 @@ def test_an_arrival_that_finds_no_vu_is_dropped() -> None:
         await bench.follow(1.0)
         assert (bench.tally["started"], bench.tally["dropped"]) == (7, 3)
         assert bench.counted()["dropped_iterations"] == 3
+        assert bench.words[ITERATIONS_STARTED] == 7
         await bench.end()
 
     run_on_loop(main())

@@ -63,7 +63,7 @@ class RunBench:
 
         if isinstance(model, ConstantVus):
             return ClosedExecutor(model, 0, iterations, make_vu, self.words, boottime_ns, loop)
-        return OpenExecutor(model, 0, None, iterations, make_vu, self.words, loop)
+        return OpenExecutor(model, 0, None, iterations, make_vu, self.words, boottime_ns, loop)
 
     def _note(self, report: ReportMessage) -> None:
         self.reports.append(report)
