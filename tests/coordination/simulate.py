@@ -14,10 +14,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simulator.play import Failure, simulate
-from simulator.scenario import draw
+from coordination.simulator.play import Failure, simulate
+from coordination.simulator.scenario import draw
 
 
 def main() -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.play import Failure, simulate
-from simulator.scenario import Scenario, draw
 
+from coordination.simulator.play import Failure, simulate
+from coordination.simulator.scenario import Scenario, draw
 from loadr.coordination import agent_io
 from loadr.coordination.agent import AgentCore
 from loadr.coordination.agent_run import AgentRun

@@ -333,7 +333,7 @@ class AgentRun:
         self._fail(event.fault, event.detail)
 
     def _time_out(self, _: object, __: int) -> None:
-        self._fail(FaultKind.TIMEOUT, f"not prepared in time; it was still {self.state.value[1]}")
+        self._fail(FaultKind.TIMEOUT, f"not prepared in time: {self.state.value[1]}, still")
 
     def _lapse(self, _: object, __: int) -> None:
         self._fail(FaultKind.TIMEOUT, "the controller was silent for a whole lease before the start")

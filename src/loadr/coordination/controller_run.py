@@ -6,7 +6,7 @@ and changes of state. The table says what happens in which state; the methods sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -176,7 +176,7 @@ class ControllerRun:
     def _part(self, fact: Fact) -> Participant:
         return self._participants[fact.agent_id]
 
-    def _present(self) -> Iterable[Participant]:
+    def _present(self) -> list[Participant]:
         """Those of whom something is still awaited."""
         return [part for part in self._participants.values() if not part.is_out]
 
@@ -435,10 +435,13 @@ class ControllerRun:
 
     def _end_anyway(self, _: Fact, now_ns: int) -> None:
         waited = format_short_ns(self._timing.final_flush_ns)
-        for part in self._present():
+        late = self._present()
+        for part in late:
             part.lose(self.view, f"it did not deliver its last numbers within {waited}", now_ns)
             self._note(part.flaws[-1])
         self._end_if_all_out()
+        for part in late:
+            self._release(part)
 
     def _end(self, state: RunState, cause: str) -> None:
         self.view.cause = cause

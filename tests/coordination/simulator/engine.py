@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from simulator.clocks import MachineClock
-from simulator.oracle import Oracle
-from simulator.world import MS, S, World
 
+from coordination.simulator.clocks import MachineClock
+from coordination.simulator.oracle import Oracle
+from coordination.simulator.world import MS, S, World
 from loadr.coordination import agent_io as io
 from loadr.coordination.messages import FaultKind, Ledger, RunEventKind
 from loadr.metrics.delta import CounterDelta, GaugeDelta, IntervalDelta, TrendDelta
@@ -29,7 +29,7 @@ VUS = series("vus", Kind.GAUGE, scenario="s")
 
 
 class EngineModel:
-    """One run's engine. It checks its own lease, as real workers do, on the machine's clock; a frozen agent process
+    """One run's engine. It checks its own lease, as real workers do, on its clock; a frozen agent process
     does not freeze it. ``slow_ns``: how late it reports a second at worst."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulator.world import MS, S, World
+from coordination.simulator.world import MS, S, World
 
 # As in the transport: within a lane the order stays, and a lower number may overtake a higher one.
 LANES = {

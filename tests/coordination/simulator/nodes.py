@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from simulator.clocks import MachineClock
-from simulator.engine import EngineModel
-from simulator.network import Route, Stream
-from simulator.oracle import Oracle
-from simulator.world import MS, Node, Violation, World
-
+from coordination.simulator.clocks import MachineClock
+from coordination.simulator.engine import EngineModel
+from coordination.simulator.network import Route, Stream
+from coordination.simulator.oracle import Oracle
+from coordination.simulator.world import MS, Node, Violation, World
 from loadr.coordination import agent_io, controller_io
 from loadr.coordination.agent import AgentConfig, AgentCore
 from loadr.coordination.controller import ControllerConfig, ControllerCore

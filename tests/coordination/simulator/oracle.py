@@ -10,9 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.clocks import MachineClock
-from simulator.world import S, Violation, World
-
+from coordination.simulator.clocks import MachineClock
+from coordination.simulator.world import S, Violation, World
 from loadr.coordination.controller_io import RunState
 from loadr.coordination.messages import Desired, Metrics, RunEvent, RunPhase
 from loadr.metrics.histogram import Histogram

@@ -1,18 +1,17 @@
-"""Plays a scenario: first faults, with safety checked after every event; then the world heals, the run must end, and
-another one must be complete."""
+"""Plays a scenario: first faults, with safety checked after every event; then the world heals: the run must
+end, and another one must be complete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.clocks import MachineClock
-from simulator.network import Route
-from simulator.nodes import AgentNode, ControllerNode
-from simulator.oracle import Oracle
-from simulator.scenario import HEALED_S, Fault, Scenario
-from simulator.world import MS, S, Violation, World
-
+from coordination.simulator.clocks import MachineClock
+from coordination.simulator.network import Route
+from coordination.simulator.nodes import AgentNode, ControllerNode
+from coordination.simulator.oracle import Oracle
+from coordination.simulator.scenario import HEALED_S, Fault, Scenario
+from coordination.simulator.world import MS, S, Violation, World
 from loadr.coordination import controller_io
 from loadr.coordination.agent import AgentCore
 from loadr.coordination.controller import ControllerCore

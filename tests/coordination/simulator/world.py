@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from simulator.clocks import MachineClock
+from coordination.simulator.clocks import MachineClock
 
 S = 1_000_000_000
 MS = 1_000_000
