@@ -21,6 +21,9 @@ from loadr.engine.link import Link
 from loadr.engine.page import Page
 from loadr.errors import InternalFault
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""numpy's library starts a thread per core when it is imported; a worker has one core, and needs none of them."""
+
 _LAST_WORDS_S = 1.0
 """How long after the death of a worker its channel may still hold messages. It ends at once, unless a script
 left children of its own behind that keep the socket open."""
@@ -67,6 +70,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a script prints goes to the agent's stderr
                 pass_fds=fds,
+                env={**_ONE_THREAD, **os.environ},
             )
         except BaseException:
             ours.close()

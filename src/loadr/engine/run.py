@@ -119,12 +119,17 @@ class Run:
         self._turn()
 
     def reshare(self, shares: Sequence[ScenarioShare]) -> None:
-        """Shares that hold from their own instants on. Ignored before the start instant and at the end."""
-        if not self._begun or self._over:
+        """Shares that hold from their own instants on; before the start instant, as in `arm`."""
+        if self._over:
             return
         for share in shares:
-            self._parts[share.scenario].executor.reshare(share)
-        self._pacer.set(self._dispatch(self._clock()))
+            executor = self._parts[share.scenario].executor
+            if self._begun:
+                executor.reshare(share)
+            else:
+                executor.arm([share])
+        if self._begun:
+            self._pacer.set(self._dispatch(self._clock()))
 
     def stop(self, graceful: bool, cause: str) -> None:
         """Start nothing more, in any scenario; wait for iterations if ``graceful``, else interrupt them."""

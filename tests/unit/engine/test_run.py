@@ -313,11 +313,7 @@ def test_a_script_that_ignores_its_cancellation_does_not_hold_the_run() -> None:
 def test_shares_move_in_a_running_scenario() -> None:
     async def main() -> None:
         bench = RunBench({"o": {**OPEN, "duration": "400ms"}, "c": CLOSED}, {"o": short, "c": short})
-        bench.run.reshare(bench.shares())  # nothing is running yet: ignored
-        empty = [
-            ScenarioShare(s.scenario, 0, bytes(len(s.slots)), bytes(len(s.vu_slots))) for s in bench.shares()
-        ]
-        bench.run.arm(empty)
+        bench.run.arm(nothing_of(bench.shares()))
         bench.run.start(boottime_ns())
         await until(lambda: any(isinstance(report, WorkerStarted) for report in bench.reports), "the start")
         moved = [ScenarioShare(s.scenario, 200 * NS_PER_MS, s.slots, s.vu_slots) for s in bench.shares()]
@@ -328,3 +324,21 @@ def test_shares_move_in_a_running_scenario() -> None:
         bench.run.stop(graceful=True, cause="late")
 
     run_on_loop(main())
+
+
+def test_shares_that_come_before_the_start_hold_from_it() -> None:
+    async def main() -> None:
+        bench = RunBench({"o": OPEN, "c": CLOSED}, {"o": short, "c": short})
+        bench.run.arm(nothing_of(bench.shares()))
+        bench.run.start(boottime_ns() + 50 * NS_PER_MS)
+        bench.run.reshare(bench.shares())
+        await bench.until_done()
+        assert bench.ledger("o").planned == 20
+        assert bench.ledger("c").started >= 2
+
+    run_on_loop(main())
+
+
+def nothing_of(shares: list[ScenarioShare]) -> list[ScenarioShare]:
+    """Shares of the same scenarios that own nothing."""
+    return [ScenarioShare(s.scenario, 0, bytes(len(s.slots)), bytes(len(s.vu_slots))) for s in shares]
