@@ -1,0 +1,173 @@
+"""The run on the controller: every input in every state, and the rules that the table can not say."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadr.coordination import agent_io, controller_io
+from loadr.coordination.controller_io import RunState, StoppedBy
+from loadr.coordination.controller_run import TABLE, ControllerRun, Fact, RunInput
+from loadr.coordination.messages import (
+    Armed,
+    Desired,
+    FaultKind,
+    Prepared,
+    RunEvent,
+    RunEventKind,
+    RunHealth,
+    RunPhase,
+)
+from loadr.coordination.table import FAULT, IGNORE
+from loadr.coordination.views import ParticipantState
+from loadr.errors import PeerFault
+from support.conversation import Conversation, S, ledger, plan
+
+LONG = {"duration": "60s"}
+
+
+def reach(state: RunState) -> tuple[Conversation, ControllerRun]:
+    """A run in that state, with agents a and b whose engines are ours to play."""
+    talk = Conversation()
+    a, b = talk.join("a", engine=False), talk.join("b", engine=False)
+    talk.submit(plan(scenario=LONG), expect=3 if state is RunState.DRAFT else 2)
+    order = [RunState.DRAFT, RunState.PREPARING, RunState.ARMING, RunState.COMMITTED, RunState.RUNNING]
+    far = order.index(state) if state in order else len(order)
+    for agent in (a, b):
+        if far >= 2:
+            agent.feed(agent_io.SandboxReady("run", 1))
+            agent.feed(agent_io.EnginePrepared("run", 1))
+    for agent in (a, b):
+        if far >= 3:
+            agent.feed(agent_io.EngineArmed("run", 1))
+    if far >= 4:
+        talk.start()
+    if state in (RunState.STOPPING, RunState.DRAINING, RunState.COMPLETE):
+        talk.stop()
+    if state is RunState.DRAINING:
+        talk.after(8)
+    if state in (RunState.COMPLETE, RunState.INCOMPLETE):
+        a.finish(0, "" if state is RunState.COMPLETE else "gone")
+        b.finish(0)
+    if state is RunState.FAILED:
+        for agent in (a, b):
+            agent.feed(agent_io.DrainRequested("SIGTERM"))
+            agent.feed(agent_io.DrainRequested("SIGTERM"))
+    assert talk.run.state is state
+    run = talk.controller._runs["run"]
+    return talk, run
+
+
+def fact(given: RunInput, run: ControllerRun) -> Fact:
+    part = run.view.agents.get("a")
+    seq = part.acked_seq + 1 if part is not None else 1
+    return {
+        RunInput.PREPARED: Fact("a", Prepared("run", 1)),
+        RunInput.ARMED: Fact("a", Armed("run", 1)),
+        RunInput.FAULTED: Fact("a", Armed("run", 1, 0, FaultKind.WORKER), "out of memory"),
+        RunInput.REPORT: Fact("a", RunEvent("run", 1, seq, RunEventKind.FINISHED, ledgers=(ledger(0),))),
+        RunInput.AGENT_LOST: Fact("a", text="no beat"),
+        RunInput.STOP: Fact(text="enough"),
+    }.get(given, Fact())
+
+
+@pytest.mark.parametrize("given", RunInput, ids=lambda given: given.name)
+@pytest.mark.parametrize("state", RunState, ids=lambda state: state.name)
+def test_every_input_in_every_state_does_what_the_table_says(state: RunState, given: RunInput) -> None:
+    talk, run = reach(state)
+    before = len(talk.controller._out)
+    action = TABLE.action(state, given)
+    if action == FAULT:
+        with pytest.raises(PeerFault, match=f"{given.name} can not come in state {state.name}"):
+            run.handle(given, fact(given, run), talk.now)
+    else:
+        run.handle(given, fact(given, run), talk.now)
+    if action in (FAULT, IGNORE):
+        assert run.view.state is state and len(talk.controller._out) == before
+
+
+@pytest.mark.parametrize("state", [s for s in RunState if s.is_final], ids=lambda state: state.name)
+def test_what_has_ended_never_changes(state: RunState) -> None:
+    talk, run = reach(state)
+    kept = (run.view.state, run.view.cause, list(run.view.notes), run.view.load_end_ns)
+    for given in RunInput:
+        if TABLE.action(state, given) != FAULT:
+            run.handle(given, fact(given, run), talk.now + S)
+    assert (run.view.state, run.view.cause, run.view.notes, run.view.load_end_ns) == kept
+    assert run.deadline_ns is None
+
+
+@pytest.mark.parametrize("state", [s for s in RunState if not s.is_final], ids=lambda state: state.name)
+def test_every_state_that_is_not_final_has_an_end_in_time(state: RunState) -> None:
+    talk, run = reach(state)
+    assert run.deadline_ns is not None
+    for agent in talk.agents.values():
+        agent.deaf = True
+    talk.after(60 + 2 + 5 + 30 + 100)
+    assert run.is_over
+
+
+@pytest.mark.parametrize("state", [RunState.DRAFT, RunState.PREPARING, RunState.ARMING], ids=lambda s: s.name)
+def test_before_the_commit_no_agent_is_told_to_run(state: RunState) -> None:
+    talk, _ = reach(state)
+    assert RunPhase.RUNNING not in [each.phase for each in talk.said(Desired)]
+
+
+def test_nobody_is_granted_a_lease_after_it_is_out_or_the_run_is_over() -> None:
+    talk, run = reach(RunState.RUNNING)
+    part = run.participant("a", "a/1")
+    assert part is not None and run.participant("a", "a/2") is None
+    health = RunHealth("run", 1, RunPhase.RUNNING, 2, 0)
+    assert run.grant(part, health) is not None
+    assert run.grant(part, RunHealth("run", 2, RunPhase.RUNNING, 2, 0)) is None
+    run.handle(RunInput.AGENT_LOST, Fact("a", text="no beat"), talk.now)
+    assert run.grant(part, health) is None
+
+
+def test_a_lost_agent_that_comes_back_may_deliver_and_is_then_released() -> None:
+    talk, run = reach(RunState.RUNNING)
+    talk.after(1)
+    talk["a"].report(0, 5)
+    talk["a"].reachable = False
+    talk["a"].cut()
+    talk.after(12)
+    assert run.view.agents["a"].state is ParticipantState.LOST
+    talk["a"].finish(5, "orphaned")
+    talk["a"].reachable = True
+    talk["a"].feed(agent_io.LinkDown("connection refused"))
+    assert run.view.agents["a"].state is ParticipantState.FINISHED
+    assert run.view.agents["a"].missing_at_most == 0
+    talk["b"].finish(0, "told to stop")
+    assert run.view.state is RunState.INCOMPLETE and not talk["a"].core.runs
+
+
+def test_a_stop_by_an_operator_keeps_its_name_when_an_agent_is_lost_on_the_way_out() -> None:
+    talk, run = reach(RunState.STOPPING)
+    run.handle(RunInput.AGENT_LOST, Fact("a", text="no beat"), talk.now)
+    talk["b"].finish(0, "enough")
+    assert (run.view.state, run.view.stopped_by) == (RunState.INCOMPLETE, StoppedBy.OPERATOR)
+    assert run.view.cause.startswith("agent a was lost")
+
+
+def test_the_barrier_covers_ten_round_trips_but_not_more_than_half_a_minute() -> None:
+    for rtt_ns, barrier_ns in ((1, 200_000_000), (S // 2, 5 * S), (100 * S, 30 * S)):
+        talk = Conversation()
+        web = talk.join("web", engine=False)
+        talk.submit()
+        web.feed(agent_io.SandboxReady("run", 1))
+        web.feed(agent_io.EnginePrepared("run", 1))
+        talk.controller._members["web"]._rtts.append(rtt_ns)
+        web.feed(agent_io.EngineArmed("run", 1))
+        assert talk.run.start_controller_ns == talk.now + barrier_ns
+
+
+def test_notes_are_bounded() -> None:
+    talk, run = reach(RunState.RUNNING)
+    for number in range(1, 200):
+        event = RunEvent("run", 1, number, RunEventKind.SCRIPT_EXCEPTION, str(number))
+        run.handle(RunInput.REPORT, Fact("a", event), talk.now)
+    assert len(run.view.notes) == 50
+
+
+def test_changes_of_state_are_told() -> None:
+    talk, _ = reach(RunState.COMPLETE)
+    assert [e.state for e in talk.of(controller_io.RunEnded)] == [RunState.COMPLETE]
