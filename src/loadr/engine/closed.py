@@ -91,8 +91,8 @@ class ClosedExecutor:
     async def _loop_of(self, vu: Vu) -> None:
         words, clock, iterations, leaving = self._words, self._clock, self.iterations, self._leaving
         tally, recorder, carry = iterations.tally, iterations.recorder, iterations.carry
+        now_ns = clock()
         while vu not in leaving:
-            now_ns = clock()
             if now_ns >= self._until_ns or now_ns >= words[LEASE_END]:
                 return
             vu.iteration += 1
@@ -100,11 +100,14 @@ class ClosedExecutor:
             tally.started += 1
             words[ITERATIONS_STARTED] += 1
             requests = recorder.requests_started
-            if not await carry(vu, 0, now_ns):
+            now_ns = await carry(vu, 0, now_ns)
+            if not now_ns:
                 await sleep(PAUSE_AFTER_EXCEPTION_S)
+                now_ns = clock()
             elif recorder.requests_started == requests:
                 # Nobody has sent anything meanwhile, so it may be that nobody else has run: let them.
                 await sleep(0)
+                now_ns = clock()
 
     def _own_vus(self, numbers: Sequence[int]) -> None:
         """From now on these VUs are ours; others end after the iteration that they are in, and a VU that comes

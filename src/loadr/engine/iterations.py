@@ -97,8 +97,9 @@ class Iterations:
         if not task.cancelled():
             task.result()  # raises only if the engine itself is broken, and then the worker must end
 
-    async def carry(self, vu: Vu, intended_ns: int, start_ns: int) -> bool:
-        """Run one iteration, counted as started already, from ``start_ns`` (now). False when its script raised.
+    async def carry(self, vu: Vu, intended_ns: int, start_ns: int) -> int:
+        """Run one iteration, counted as started already, from ``start_ns`` (now); gives the instant of its end,
+        0 when its script raised.
 
         ``intended_ns`` is its planned instant, 0 in closed models. Raises `asyncio.CancelledError` after
         `halt`.
@@ -109,8 +110,7 @@ class Iterations:
             await self._flow(vu)
         except IterationAborted as abort:
             if abort.reason == LEASE:
-                self._interrupted()
-                return True
+                return self._interrupted()
         except asyncio.CancelledError as error:
             if self._halted:
                 self._interrupted()
@@ -122,12 +122,13 @@ class Iterations:
             clean = self._script_raised(error)
         if self._settled:
             raise asyncio.CancelledError
-        self.recorder.iteration_done(intended_ns, start_ns, self._clock())
+        end_ns = self._clock()
+        self.recorder.iteration_done(intended_ns, start_ns, end_ns)
         self.tally.finished += 1
         self._words[ITERATIONS_FINISHED] += 1
         if self._halted:
             raise asyncio.CancelledError  # a script has swallowed it
-        return clean
+        return end_ns if clean else 0
 
     def halt(self) -> None:
         """Cancel every VU; iterations in flight are interrupted. Their coroutines end within a turn of the
@@ -163,11 +164,12 @@ class Iterations:
             requests=self.recorder.requests_started,
         )
 
-    def _interrupted(self) -> None:
-        if self._settled:
-            return
-        self.tally.interrupted += 1
-        self.recorder.interrupted(self._clock())
+    def _interrupted(self) -> int:
+        now_ns = self._clock()
+        if not self._settled:
+            self.tally.interrupted += 1
+            self.recorder.interrupted(now_ns)
+        return now_ns
 
     def _script_raised(self, error: BaseException) -> bool:
         self.recorder.error(SCRIPT_EXCEPTION, self._clock())

@@ -226,8 +226,8 @@ class WorkerPool:
         self._finish_if_all_done(cause)
 
     def health(self) -> PoolHealth:
-        """Of the workers' last second; zeros while none has begun."""
-        lasts = [m.last for m in self._members if m.last is not None and not m.lost]
+        """Of the last second of each worker that is not lost; zeros while none has begun."""
+        lasts = [m.last for m in self._members if m.last is not None and (m.done or not m.lost)]
         if not lasts:
             return PoolHealth()
         wall_ns = sum(last.wall_ns for last in lasts)
