@@ -305,9 +305,10 @@ def test_a_large_request_is_sent_whole_and_its_sending_lasts_until_the_last_byte
     run(scenario())
 
 
-def test_an_answer_before_the_request_was_sent_whole_costs_the_connection() -> None:
+@pytest.mark.parametrize("known", [{}, {answer(b"no", "413 Content Too Large")[:-2]: (413, 2)}])
+def test_an_answer_before_the_request_was_sent_whole_costs_the_connection(known: KnownHeads) -> None:
     async def scenario() -> None:
-        async with Wire() as wire:
+        async with Wire(known) as wire:
             transport = wire.connection._transport
             assert transport is not None
             transport.set_write_buffer_limits(high=0)
