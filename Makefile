@@ -27,11 +27,11 @@ demo: $(READY) ## a target, a controller, three agents, one merged result (about
 	@$(BIN)/python examples/demo/run.py
 
 test: $(READY) ## all tests (Python is enough; what needs a Debian package is skipped with a reason)
-	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop tests/docs
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
 	$(BIN)/python -m pytest -q tests/e2e tests/faults
 
 test-fast: $(READY) ## only the tests without real fleets
-	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop tests/docs
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
 
 check: $(READY) ## format, lint, types, rooms, generated code
 	$(BIN)/ruff format --check .

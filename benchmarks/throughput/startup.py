@@ -1,7 +1,7 @@
 """What `loadr run` costs over the plan's own time, and how long `loadr --help` takes.
 
-Takes nothing and prints a table of medians (and extremes) over several runs of whole processes. The goals are 1 s over
-the plan's own time, and 0.3 s.
+Takes nothing and prints a table of medians (and extremes) over several runs of whole processes. The goals are 1 s
+over the plan's own time, and 0.3 s.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from loadr.testing.process import TargetProcess
 PLAN = """
 defaults: {{ http: {{ base_url: "{url}" }} }}
 scenarios:
-  one: {{ executor: constant-arrival-rate, rate: 50, duration: 1s, max_vus: 10, flow: [ {{ request: {{ get: / }} }} ] }}
+  one:
+    executor: constant-arrival-rate
+    rate: 50
+    duration: 1s
+    max_vus: 10
+    flow: [ {{ request: {{ get: / }} }} ]
 """
 
 

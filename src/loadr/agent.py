@@ -72,7 +72,7 @@ class EnginePool(Protocol):
 
     def stop(self, graceful: bool, cause: str) -> None: ...
 
-    def health(self) -> PoolHealth: ...
+    def take_health(self) -> PoolHealth: ...
 
 
 MakePool = Callable[[int, Callable[[pool_io.PoolEvent], None]], EnginePool]
@@ -376,7 +376,7 @@ class Agent:
             now_ns = boottime_ns()
             lag_ns = max(0, now_ns - due_ns - int(HEALTH_EVERY_S * 1e9))
             due_ns = now_ns
-            pool = self._pool.health()
+            pool = self._pool.take_health()
             self._pump.feed(
                 io.HealthSampled(
                     cpu_percent=pool.cpu_percent,

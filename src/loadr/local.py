@@ -102,7 +102,7 @@ class LocalRun:
         host, port = await server.start()
         with tempfile.TemporaryDirectory(prefix="loadr-run-") as folder:
             processes = [self._spawn_agent(f"{host}:{port}", i + 1, Path(folder)) for i in range(self._agents)]
-            watch = asyncio.create_task(_first_death(processes))
+            watch = asyncio.create_task(_all_gone(processes))
             try:
                 return await self._follow(controller, self._agents, watch)
             finally:
@@ -156,9 +156,9 @@ async def _leave(agent: Agent, serving: asyncio.Task[int]) -> None:
         await asyncio.wait({serving}, timeout=LEAVE_LIMIT_S)
 
 
-async def _first_death(processes: list[subprocess.Popen[bytes]]) -> None:
+async def _all_gone(processes: list[subprocess.Popen[bytes]]) -> None:
     """Ends when no agent process is left; the protocol notices each single one."""
-    while any(process.poll() is None for process in processes):
+    while any(process.poll() is None for process in processes):  # noqa: ASYNC110 - there is no event of N exits
         await asyncio.sleep(0.2)
 
 

@@ -6,11 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
+
+from loadr.testing.process import TargetProcess
 from support.certificates import write_certificates
 from support.fleet import Fleet, run_loadr
 from support.plans import assert_balanced, read_summary, write_mixed, write_steady
-
-from loadr.testing.process import TargetProcess
 
 GOOD = """
 defaults: { http: { base_url: "http://127.0.0.1:9" } }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.fleet import run_loadr
-from support.plans import assert_balanced, read_summary, scenario_accounts, write_mixed
 
 from loadr.testing.process import TargetProcess
+from support.fleet import run_loadr
+from support.plans import assert_balanced, read_summary, scenario_accounts, write_mixed
 
 
 @pytest.mark.parametrize("agents", [0, 3], ids=["in-process", "three-agents"])

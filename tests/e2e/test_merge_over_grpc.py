@@ -1,4 +1,4 @@
-"""Whatever the split over agents: merged histograms are bit-equal to one recorder that was fed with all samples."""
+"""Whatever the split over agents: merged histograms are bit-equal to one recorder fed with all samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.plans import write_steady
 
 from loadr.agent import Agent, AgentSetup
 from loadr.controller import Controller
@@ -21,6 +20,7 @@ from loadr.testing.engine import ModelPool
 from loadr.transport.filestore import FileStore
 from loadr.transport.grpc_client import GrpcDialer
 from loadr.transport.grpc_server import GrpcServer
+from support.plans import write_steady
 
 REQUESTS = series("http_reqs", Kind.COUNTER, scenario="steady", name="steady")
 DURATION = series("http_req_duration", Kind.TREND, scenario="steady", name="steady", status="200")

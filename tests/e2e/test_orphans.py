@@ -6,10 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from loadr.testing.process import TargetProcess
 from support.fleet import LOADR, Fleet, await_condition
 from support.plans import write_steady
-
-from loadr.testing.process import TargetProcess
 
 LEASE_S = 3
 

@@ -7,11 +7,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from support.fleet import LOADR, Fleet, await_condition
-from support.plans import assert_balanced, read_summary, write_steady
-
 from loadr.testing.process import TargetProcess
 from loadr.testing.proxy import Proxy
+from support.fleet import LOADR, Fleet, await_condition
+from support.plans import assert_balanced, read_summary, write_steady
 
 RATE = 90
 SECONDS = 8

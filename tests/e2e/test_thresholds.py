@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loadr.testing.process import TargetProcess
 from support.fleet import Fleet, run_loadr
 from support.plans import assert_balanced, read_summary, write_steady
-
-from loadr.testing.process import TargetProcess
 
 # No agent of three sends 150 requests before the fleet together has sent 300.
 MERGED_ONLY = """

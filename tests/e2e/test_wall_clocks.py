@@ -6,10 +6,6 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from support.fleet import LOADR, Process, await_condition
-from support.packages import require_faketime
-from support.plans import write_steady
-
 from loadr.clock import boottime_ns
 from loadr.controller import Controller
 from loadr.plan.loader import LoadedPlan, load_plan
@@ -17,6 +13,9 @@ from loadr.testing.process import TargetProcess
 from loadr.transport.filestore import FileStore
 from loadr.transport.grpc_server import GrpcServer
 from loadr.verdict.model import Summary
+from support.fleet import LOADR, Process, await_condition
+from support.packages import require_faketime
+from support.plans import write_steady
 
 OFFSETS_S = (-3600, -5, 0, 5, 3600)
 # The library is loaded by now; the agent's workers are not to have it, because it bends their timerfd as well.

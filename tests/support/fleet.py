@@ -31,7 +31,9 @@ def await_condition(condition: Callable[[], bool], what: str, limit_s: float = 2
         time.sleep(0.02)
 
 
-def run_loadr(*arguments: str, limit_s: float = 60.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_loadr(
+    *arguments: str, limit_s: float = 60.0, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """One command, as a person runs it without a terminal."""
     return subprocess.run(
         [*LOADR, *arguments],
@@ -47,7 +49,9 @@ def run_loadr(*arguments: str, limit_s: float = 60.0, cwd: Path | None = None) -
 class Process:
     """One process of the fleet; its words go to a file that `said` reads."""
 
-    def __init__(self, command: Sequence[str], folder: Path, name: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: Path, name: str, env: dict[str, str] | None = None
+    ) -> None:
         self.name = name
         self._log_path = folder / f"{name}.log"
         self._log: IO[bytes] = self._log_path.open("wb")
@@ -111,7 +115,9 @@ class Fleet:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
-    def agent(self, name: str, *flags: str, port: int | None = None, env: dict[str, str] | None = None) -> Process:
+    def agent(
+        self, name: str, *flags: str, port: int | None = None, env: dict[str, str] | None = None
+    ) -> Process:
         """One more agent; not yet joined when this returns (see `await_agents`)."""
         command = [
             *(*LOADR, "agent", "--join", f"127.0.0.1:{port or self.port}", "--name", name),

@@ -21,9 +21,23 @@ class Member:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     series: dict[int, SeriesKey] = field(default_factory=dict)
     last: WorkerSecond | None = None
+    worst_loop_lag_ns: int = 0
+    worst_lag_p99_ns: int = 0
     done: WorkerDone | None = None
     alive_at: int = 0
     still_turns: int = 0
+
+    def take(self, second: WorkerSecond) -> None:
+        """Its last second from now on; the worst lags stay until somebody has read them."""
+        self.last = second
+        self.worst_loop_lag_ns = max(self.worst_loop_lag_ns, second.loop_lag_ns)
+        self.worst_lag_p99_ns = max(self.worst_lag_p99_ns, second.lag_p99_ns)
+
+    def take_worst_lags(self) -> tuple[int, int]:
+        """Of the loop, and of the dispatch's p99, over all seconds since the last call; nanoseconds."""
+        worst = self.worst_loop_lag_ns, self.worst_lag_p99_ns
+        self.worst_loop_lag_ns = self.worst_lag_p99_ns = 0
+        return worst
 
     @property
     def lost(self) -> bool:

@@ -225,17 +225,20 @@ class WorkerPool:
         self._set_deadline(graceful_ns / 1e9 + END_GRACE_S)
         self._finish_if_all_done(cause)
 
-    def health(self) -> PoolHealth:
-        """Of the last second of each worker that is not lost; zeros while none has begun."""
-        lasts = [m.last for m in self._members if m.last is not None and (m.done or not m.lost)]
+    def take_health(self) -> PoolHealth:
+        """Of the last second of each worker that is not lost; zeros while none has begun. The lags are the worst
+        since the last call: the short last second of a run must not hide the one before it."""
+        heard = [m for m in self._members if m.last is not None and (m.done or not m.lost)]
+        lasts = [m.last for m in heard if m.last is not None]
         if not lasts:
             return PoolHealth()
+        lags = [member.take_worst_lags() for member in heard]
         wall_ns = sum(last.wall_ns for last in lasts)
         return PoolHealth(
             cpu_percent=min(100.0, 100.0 * sum(last.cpu_ns for last in lasts) / wall_ns) if wall_ns else 0.0,
             rss_bytes=sum(last.rss_bytes for last in lasts),
-            loop_lag_ns=max(last.loop_lag_ns for last in lasts),
-            lag_p99_ns=max(last.lag_p99_ns for last in lasts),
+            loop_lag_ns=max(loop_ns for loop_ns, _ in lags),
+            lag_p99_ns=max(p99_ns for _, p99_ns in lags),
             vus=sum(last.vus for last in lasts),
         )
 
@@ -332,7 +335,7 @@ class WorkerPool:
                 self._finish_if_all_done(report.cause)
 
     def _take_second(self, member: Member, report: WorkerSecond) -> None:
-        member.last = report
+        member.take(report)
         try:
             for new in report.new_series:
                 member.series[new.id] = SeriesKey(new.metric, Kind(new.kind), tuple(new.tags))

@@ -80,8 +80,8 @@ PoolEvent = PoolPrepared | PoolArmed | PoolStarted | PoolInterval | PoolWorkerLo
 
 @dataclass(frozen=True, slots=True)
 class PoolHealth:
-    """Of the last second: CPU of all workers' cores (0–100), memory together, the worst lateness, VUs
-    together."""
+    """Of the last second: CPU of all workers' cores (0–100), memory together, VUs together. The lags are the
+    worst since they were read last."""
 
     cpu_percent: float = 0.0
     rss_bytes: int = 0

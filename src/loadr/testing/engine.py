@@ -88,7 +88,7 @@ class ModelPool:
         if self._task is None:
             asyncio.get_running_loop().call_soon(self._on_event, PoolFinished((), cause))
 
-    def health(self) -> PoolHealth:
+    def take_health(self) -> PoolHealth:
         return PoolHealth()
 
     async def _work(self, start_ns: int) -> None:

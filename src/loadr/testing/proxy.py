@@ -1,4 +1,4 @@
-"""A TCP proxy in user space for tests: forwards and counts, and on request resets what is open and refuses what comes.
+"""A TCP proxy in user space for tests: forwards, counts, and on request resets links and refuses new ones.
 
 Runs in a thread of its own, so that a test may block. Real sockets on both sides; a reset is a real RST.
 """
@@ -100,9 +100,7 @@ class Proxy:
         self.bytes_down += size_bytes
 
 
-async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]
-) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]) -> None:
     try:
         while data := await reader.read(65536):
             count(len(data))

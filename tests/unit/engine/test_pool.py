@@ -240,7 +240,7 @@ def test_a_script_that_blocks_hurts_only_its_own_worker(target: TargetProcess, t
                 await asyncio.sleep(0.01)
                 now = asyncio.get_running_loop().time()
                 worst_s, before = max(worst_s, now - before), now
-                workers_lag_ns = max(workers_lag_ns, bench.pool.health().loop_lag_ns)
+                workers_lag_ns = max(workers_lag_ns, bench.pool.take_health().loop_lag_ns)
             finished = await bench.finish()
             assert worst_s < 0.3
             bench.account(target, finished.ledgers)
@@ -396,10 +396,10 @@ def test_health_is_that_of_the_workers_last_second(target: TargetProcess) -> Non
 
     async def main() -> None:
         async with pool_bench(2) as bench:
-            assert bench.pool.health() == PoolHealth()
+            assert bench.pool.take_health() == PoolHealth()
             await bench.begin(plan)
             await bench.event(PoolInterval)
-            health = bench.pool.health()
+            health = bench.pool.take_health()
             assert 0 < health.cpu_percent <= 100
             assert health.rss_bytes > 10_000_000
             assert health.lag_p99_ns > 0

@@ -1,4 +1,4 @@
-"""The proxy forwards and counts; a cut is a reset for both sides, and nobody listens until it is allowed again."""
+"""The proxy forwards and counts; a cut is a reset for both sides, and nobody listens until that is allowed."""
 
 from __future__ import annotations
 
