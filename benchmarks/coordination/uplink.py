@@ -1,8 +1,8 @@
 """Bytes per second that one agent sends to its controller, at 100, 1,000 and 50,000 requests per second.
 
-Takes nothing and prints a table. The protocol is the real one: gRPC on loopback, counted by a proxy in between; the
-engine is a model that delivers the samples of so many requests (five series of durations, log-normal), since
-this is about the uplink and not about the load. Flat is what is promised: KBs per second per agent, whatever the rate.
+Takes nothing and prints a table. The protocol is the real one: gRPC on loopback, counted by a proxy in between.
+The engine is a model that delivers the samples of so many requests (five series of durations, log-normal), since
+this is about the uplink and not about the load. Flat is what is promised: KBs per second per agent, at any rate.
 """
 
 from __future__ import annotations

@@ -224,8 +224,11 @@ class Http:
         write_at, opening = begin_at, None
         idle = self._idle.get(target)
         connection = idle.pop() if idle else None
+        # The page counts before a byte leaves: a worker that is killed right here must not hide a request.
+        words[REQUESTS_STARTED] += 1
         waiter = connection.start(data, series.head_only, deadline_at) if connection is not None else None
         if connection is None or waiter is None:
+            words[REQUESTS_STARTED] -= 1
             if connection is not None:  # the target closed it while it was idle: that is nobody's failure
                 _count_unsolicited(connection, series, begin_at)
             opening = await self._open(target, deadline_at)
@@ -234,13 +237,15 @@ class Http:
                 if write_at >= words[LEASE_END]:
                     self._idle.setdefault(target, []).append(connection)
                     raise IterationAborted("lease")
+                words[REQUESTS_STARTED] += 1
                 waiter = connection.start(data, series.head_only, deadline_at)
+                if waiter is None:
+                    words[REQUESTS_STARTED] -= 1
             if connection is None or waiter is None:
                 return await self._unsent(series, target, head, begin_at, intended_at, opening)
         scenario = series.scenario
         scenario.requests_started += 1
         scenario.bytes_sent += len(data)
-        words[REQUESTS_STARTED] += 1
         try:
             await waiter
         except BaseException:  # cancelled with its iteration, or its coroutine closed

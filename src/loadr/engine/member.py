@@ -41,7 +41,8 @@ class Member:
 
     @property
     def lost(self) -> bool:
-        return bool(self.process.how_ended)
+        """It has ended, and everything that it said before was handed on."""
+        return self.process.gone.is_set()
 
     @property
     def name(self) -> str:
