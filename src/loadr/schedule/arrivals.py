@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadr.plan.model import OpenScenario
+from loadr.schedule.course import Change, course_of
 from loadr.schedule.marks import CHUNK, Marks, PoissonMarks, UniformMarks
 from loadr.schedule.ownership import slot_of, slot_offset, to_mask
-from loadr.schedule.shape import IntArray, shape_of
+from loadr.schedule.shape import IntArray
 from loadr.schedule.share import ScenarioShare
 
 Chunk = tuple[IntArray, IntArray]
@@ -26,14 +27,24 @@ Chunk = tuple[IntArray, IntArray]
 class Arrivals:
     """All arrivals of one open scenario. ``limit`` cuts the sequence after that many (unique data that stops).
 
-    Iteration k = 0, 1, … happens at ``start_time`` + Λ⁻¹(mark k+1). Uniform: exactly ⌊∫rate⌋ of them.
+    Iteration k = 0, 1, … happens at Λ⁻¹(mark k+1), Λ being the integral of the rate over the run's timeline, as
+    the plan and the ``changes`` of the run have it. Uniform: exactly ⌊∫rate⌋ of them.
     """
 
-    def __init__(self, scenario: str, model: OpenScenario, seed: int, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        scenario: str,
+        model: OpenScenario,
+        seed: int,
+        limit: int | None = None,
+        changes: Iterable[Change] = (),
+    ) -> None:
         self.scenario = scenario
         self.seed = seed
-        self.shape = shape_of(model)
-        self._start_ns = model.start_time_ns
+        self.course = course_of(scenario, model, changes)
+        self.shape = self.course.shape
+        self._model = model
+        self._limit = limit
         total = self.shape.total()
         self._marks: Marks = (
             UniformMarks(total, limit)
@@ -41,12 +52,19 @@ class Arrivals:
             else PoissonMarks(total, limit, seed, scenario)
         )
 
+    def changed(self, changes: Iterable[Change]) -> Arrivals:
+        """The arrivals under another list of changes: the same marks at other instants. What was found out about
+        marks so far is kept."""
+        other = Arrivals(self.scenario, self._model, self.seed, self._limit, changes)
+        other._marks = self._marks.until(other.shape.total())
+        return other
+
     def chunk(self, index: int) -> Chunk:
         """Iterations 4096·index … and their instants. Empty at and after the end; shorter only at the end."""
         marks = self._marks.chunk(index)
         first = index * CHUNK
         iterations = np.arange(first, first + len(marks), dtype=np.int64)
-        return iterations, self.shape.inverse(marks) + self._start_ns
+        return iterations, self.shape.inverse(marks)
 
     def count(self) -> int:
         """How many there are. Uniform: at once. Poisson: by walking, about 40 ns for each."""
@@ -56,12 +74,12 @@ class Arrivals:
         """When one iteration is planned; the end of the scenario if there is no such iteration."""
         index, place = divmod(iteration, CHUNK)
         instants = self.chunk(index)[1]
-        return int(instants[place]) if place < len(instants) else self._start_ns + self.shape.duration_ns
+        return int(instants[place]) if place < len(instants) else self.course.end_run_ns
 
     def skip_to(self, run_ns: int) -> int:
         """A chunk before which everything is planned before ``run_ns``: the last such, or one earlier."""
         # One mark less: more than what the rounding of Λ and of instants can make wrong.
-        return self._marks.chunk_at(self.shape.integral(run_ns - self._start_ns) - 1.0)
+        return self._marks.chunk_at(self.shape.integral(run_ns) - 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,15 @@ class OwnedArrivals:
         self._eras.append(Era(share.from_run_ns, to_mask(share.slots)))
         if len(self._eras) == 1:
             self._first_chunk = self._arrivals.skip_to(share.from_run_ns)
+
+    def follow(self, arrivals: Arrivals) -> None:
+        """The same scenario under other changes. To be followed by `rewind_to`: what was generated ahead has moved.
+
+        Shares hold from the same instants as before; what lies before the changes' instants has not moved.
+        """
+        self._arrivals = arrivals
+        if self._eras:
+            self._first_chunk = min(self._first_chunk, arrivals.skip_to(self._eras[0].from_run_ns))
 
     def rewind_to(self, iteration: int) -> None:
         """`next_chunk` goes on with the first owned iteration ≥ ``iteration``."""

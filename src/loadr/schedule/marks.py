@@ -38,11 +38,15 @@ class Marks(Protocol):
     def chunk_at(self, mark: float) -> int:
         """The chunk that holds the first mark ≥ ``mark``; the one after the last mark if there is none."""
 
+    def until(self, total: Fraction) -> Marks:
+        """The same sequence with another end."""
+
 
 class UniformMarks:
     """1, 2, 3, … up to and including ``total``, at most ``limit`` of them."""
 
     def __init__(self, total: Fraction, limit: int | None) -> None:
+        self._limit = limit
         planned = math.floor(total)
         self._count = planned if limit is None else min(planned, limit)
 
@@ -57,6 +61,9 @@ class UniformMarks:
         earlier = max(0, math.ceil(mark) - 1)
         return min(earlier, self._count) // CHUNK
 
+    def until(self, total: Fraction) -> UniformMarks:
+        return UniformMarks(total, self._limit)
+
 
 class PoissonMarks:
     """Sums of unit exponentials up to ``total``, at most ``limit`` of them.
@@ -68,6 +75,7 @@ class PoissonMarks:
     def __init__(self, total: Fraction, limit: int | None, seed: int, scenario: str) -> None:
         self._total = float(total)
         self._limit = limit
+        self._names = seed, scenario
         digest = hashlib.sha256(f"loadr arrivals {seed} {scenario}".encode()).digest()
         self._key = int.from_bytes(digest[:16], "little")
         self._reached = array("d", [0.0])  # the last mark before each chunk that was walked to
@@ -99,6 +107,11 @@ class PoissonMarks:
         while len(marks := self.chunk(index)) == CHUNK and marks[-1] < mark:
             index += 1
         return index
+
+    def until(self, total: Fraction) -> PoissonMarks:
+        other = PoissonMarks(total, self._limit, *self._names)
+        other._reached = self._reached
+        return other
 
 
 def unit_exponentials(key: int, chunk: int) -> FloatArray:

@@ -90,7 +90,7 @@ def preview(plan: Plan, agents: int) -> Preview:
         arrivals, count = sequences[scenario], counts[scenario]
         if count == rows_limit(plan, scenario) and (count == 0 or ns > arrivals.instant(count - 1)):
             return 0.0
-        return arrivals.shape.rate_at(ns - plan.scenarios[scenario].start_time_ns)
+        return arrivals.shape.rate_at(ns)
 
     def look(share: ScenarioShare) -> ScenarioPreview:
         scenario = plan.scenarios[share.scenario]
