@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from loadr.schedule.course import Change
 from loadr.schedule.share import ScenarioShare
 
 PROTOCOL_MIN = 1
@@ -106,6 +107,7 @@ class AgentBeat:
     clock_offset_ns: int = 0  # controller clock − agent clock, as estimated by the agent
     clock_bound_ns: int = 0
     wall_unix_ms: int = 0
+    draining: bool = False  # the agent is to leave: its share is to be dealt to others
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class SeriesEntry:
-    """Number ``id`` stands for this series from here on, per (agent, incarnation, run)."""
+    """Number ``id`` stands for this series from here on, per (agent, incarnation, run, generation)."""
 
     id: int
     metric: str
@@ -191,7 +193,7 @@ class WireInterval:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One frozen batch. ``seq`` counts from 1 per (agent, incarnation, run), shared with `RunEvent`."""
+    """One frozen batch. ``seq`` counts from 1 per (agent, incarnation, run, generation), shared with `RunEvent`."""
 
     run_id: str
     generation: int
@@ -212,6 +214,7 @@ class Ledger:
     dropped: int = 0
     missed: int = 0
     requests: int = 0
+    lost: int = 0  # started, and nobody is left who could say how they ended
 
 
 class RunEventKind(IntEnum):
@@ -236,6 +239,7 @@ class RunEvent:
     start_error_ns: int = 0  # STARTED: actual − converted start, on the agent's clock
     ledgers: tuple[Ledger, ...] = ()
     clock_bound_ns: int = 0  # STARTED: how far `start_mono_ns` may be from the agreed instant
+    unreported: tuple[Ledger, ...] = ()  # WORKER_LOST: what it had counted, and what no batch will ever hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,7 @@ class Resume:
     run_id: str
     abandon: bool
     resume_seq: int = 0  # everything below was merged
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +299,7 @@ class LeaseGrant:
 class Ack:
     run_id: str
     seq: int  # everything up to and including it was merged
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +357,7 @@ class Desired:
     effect_controller_ns: int = 0  # 0: at once
     shares: tuple[ScenarioShare, ...] = ()
     cause: str = ""
+    changes: tuple[Change, ...] = ()  # all of the run so far, ascending by instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class OwnedArrivals:
             self._first_chunk = self._arrivals.skip_to(share.from_run_ns)
 
     def follow(self, arrivals: Arrivals) -> None:
-        """The same scenario under other changes. To be followed by `rewind_to`: what was generated ahead has moved.
+        """The same scenario under other changes. To be followed by `rewind_to`: what was made ahead has moved.
 
         Shares hold from the same instants as before; what lies before the changes' instants has not moved.
         """

@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 
 from loadr.coordination import messages as m
 from loadr.errors import InternalFault, PeerFault
+from loadr.schedule.course import Change
 from loadr.transport.generated import coordination_pb2 as pb
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default; both ends are also told so
@@ -32,6 +33,7 @@ MAX_INTEGER = 2**63 - 1
 MAX_NAME_CHARACTERS = 256
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
 _NAMES = {"run_id", "agent_id", "incarnation", "controller_id", "session_id", "scenario", "metric"}
 _COUNTED_FROM_ONE = {
     (m.Metrics, "seq"),
@@ -192,6 +194,8 @@ def _field(cls: type, name: str, hint: Any) -> _Field:
 
 def _strict(cls: type, name: str) -> Decode | None:
     """What is asked of this field beyond its type; None for nothing."""
+    if cls is Change:
+        return {"scenario": _decode_scope, "value": _decode_decimal}.get(name)
     if name in _NAMES:
         return _decode_name
     if name == "digest":
@@ -259,6 +263,17 @@ def _decode_name(name: str, _: Unknown) -> str:
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise ValueError(f"has {len(name)} characters; 1 to {MAX_NAME_CHARACTERS} are expected")
     return name
+
+
+def _decode_scope(scenario: str, unknown: Unknown) -> str:
+    """A scenario, or "" for all of them."""
+    return _decode_name(scenario, unknown) if scenario else ""
+
+
+def _decode_decimal(text: str, _: Unknown) -> str:
+    if text and not _DECIMAL.fullmatch(text):
+        raise ValueError(f"is {text[:40]!r}, and not a decimal number")
+    return text
 
 
 def _decode_digest(digest: str, _: Unknown) -> str:

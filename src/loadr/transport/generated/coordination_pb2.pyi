@@ -49,6 +49,15 @@ class MetricKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     METRIC_KIND_RATE: _ClassVar[MetricKind]
     METRIC_KIND_TREND: _ClassVar[MetricKind]
     METRIC_KIND_GAUGE: _ClassVar[MetricKind]
+
+class ChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANGE_KIND_UNSPECIFIED: _ClassVar[ChangeKind]
+    CHANGE_KIND_PAUSE: _ClassVar[ChangeKind]
+    CHANGE_KIND_RESUME: _ClassVar[ChangeKind]
+    CHANGE_KIND_RATE: _ClassVar[ChangeKind]
+    CHANGE_KIND_FACTOR: _ClassVar[ChangeKind]
+    CHANGE_KIND_SCALE: _ClassVar[ChangeKind]
 RUN_PHASE_NONE: RunPhase
 RUN_PHASE_PREPARING: RunPhase
 RUN_PHASE_READY: RunPhase
@@ -80,6 +89,12 @@ METRIC_KIND_COUNTER: MetricKind
 METRIC_KIND_RATE: MetricKind
 METRIC_KIND_TREND: MetricKind
 METRIC_KIND_GAUGE: MetricKind
+CHANGE_KIND_UNSPECIFIED: ChangeKind
+CHANGE_KIND_PAUSE: ChangeKind
+CHANGE_KIND_RESUME: ChangeKind
+CHANGE_KIND_RATE: ChangeKind
+CHANGE_KIND_FACTOR: ChangeKind
+CHANGE_KIND_SCALE: ChangeKind
 
 class AgentMessage(_message.Message):
     __slots__ = ("register", "agent_beat", "metrics", "run_event", "prepared", "armed", "file_request", "goodbye")
@@ -173,7 +188,7 @@ class ActiveRun(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., phase: _Optional[_Union[RunPhase, str]] = ..., next_seq: _Optional[int] = ..., lease_left_ns: _Optional[int] = ...) -> None: ...
 
 class AgentBeat(_message.Message):
-    __slots__ = ("number", "sent_mono_ns", "echo_number", "echo_sent_mono_ns", "echo_received_mono_ns", "runs", "cpu_percent", "memory_bytes", "loop_lag_ns", "dispatch_lag_p99_ns", "queue_depth", "rtt_ns", "clock_offset_ns", "clock_bound_ns", "wall_unix_ms")
+    __slots__ = ("number", "sent_mono_ns", "echo_number", "echo_sent_mono_ns", "echo_received_mono_ns", "runs", "cpu_percent", "memory_bytes", "loop_lag_ns", "dispatch_lag_p99_ns", "queue_depth", "rtt_ns", "clock_offset_ns", "clock_bound_ns", "wall_unix_ms", "draining")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     SENT_MONO_NS_FIELD_NUMBER: _ClassVar[int]
     ECHO_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +204,7 @@ class AgentBeat(_message.Message):
     CLOCK_OFFSET_NS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_BOUND_NS_FIELD_NUMBER: _ClassVar[int]
     WALL_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     number: int
     sent_mono_ns: int
     echo_number: int
@@ -204,7 +220,8 @@ class AgentBeat(_message.Message):
     clock_offset_ns: int
     clock_bound_ns: int
     wall_unix_ms: int
-    def __init__(self, number: _Optional[int] = ..., sent_mono_ns: _Optional[int] = ..., echo_number: _Optional[int] = ..., echo_sent_mono_ns: _Optional[int] = ..., echo_received_mono_ns: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunHealth, _Mapping]]] = ..., cpu_percent: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., loop_lag_ns: _Optional[int] = ..., dispatch_lag_p99_ns: _Optional[int] = ..., queue_depth: _Optional[int] = ..., rtt_ns: _Optional[int] = ..., clock_offset_ns: _Optional[int] = ..., clock_bound_ns: _Optional[int] = ..., wall_unix_ms: _Optional[int] = ...) -> None: ...
+    draining: bool
+    def __init__(self, number: _Optional[int] = ..., sent_mono_ns: _Optional[int] = ..., echo_number: _Optional[int] = ..., echo_sent_mono_ns: _Optional[int] = ..., echo_received_mono_ns: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunHealth, _Mapping]]] = ..., cpu_percent: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., loop_lag_ns: _Optional[int] = ..., dispatch_lag_p99_ns: _Optional[int] = ..., queue_depth: _Optional[int] = ..., rtt_ns: _Optional[int] = ..., clock_offset_ns: _Optional[int] = ..., clock_bound_ns: _Optional[int] = ..., wall_unix_ms: _Optional[int] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class RunHealth(_message.Message):
     __slots__ = ("run_id", "generation", "phase", "revision", "vus")
@@ -363,7 +380,7 @@ class WireTrend(_message.Message):
     def __init__(self, series: _Optional[int] = ..., hdr: _Optional[bytes] = ..., count: _Optional[int] = ..., sum_ns: _Optional[int] = ..., min_ns: _Optional[int] = ..., max_ns: _Optional[int] = ..., clipped: _Optional[int] = ...) -> None: ...
 
 class RunEvent(_message.Message):
-    __slots__ = ("run_id", "generation", "seq", "kind", "cause", "start_mono_ns", "start_error_ns", "ledgers", "clock_bound_ns")
+    __slots__ = ("run_id", "generation", "seq", "kind", "cause", "start_mono_ns", "start_error_ns", "ledgers", "clock_bound_ns", "unreported")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -373,6 +390,7 @@ class RunEvent(_message.Message):
     START_ERROR_NS_FIELD_NUMBER: _ClassVar[int]
     LEDGERS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_BOUND_NS_FIELD_NUMBER: _ClassVar[int]
+    UNREPORTED_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     generation: int
     seq: int
@@ -382,10 +400,11 @@ class RunEvent(_message.Message):
     start_error_ns: int
     ledgers: _containers.RepeatedCompositeFieldContainer[Ledger]
     clock_bound_ns: int
-    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., seq: _Optional[int] = ..., kind: _Optional[_Union[RunEventKind, str]] = ..., cause: _Optional[str] = ..., start_mono_ns: _Optional[int] = ..., start_error_ns: _Optional[int] = ..., ledgers: _Optional[_Iterable[_Union[Ledger, _Mapping]]] = ..., clock_bound_ns: _Optional[int] = ...) -> None: ...
+    unreported: _containers.RepeatedCompositeFieldContainer[Ledger]
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., seq: _Optional[int] = ..., kind: _Optional[_Union[RunEventKind, str]] = ..., cause: _Optional[str] = ..., start_mono_ns: _Optional[int] = ..., start_error_ns: _Optional[int] = ..., ledgers: _Optional[_Iterable[_Union[Ledger, _Mapping]]] = ..., clock_bound_ns: _Optional[int] = ..., unreported: _Optional[_Iterable[_Union[Ledger, _Mapping]]] = ...) -> None: ...
 
 class Ledger(_message.Message):
-    __slots__ = ("scenario", "planned", "started", "finished", "interrupted", "dropped", "missed", "requests")
+    __slots__ = ("scenario", "planned", "started", "finished", "interrupted", "dropped", "missed", "requests", "lost")
     SCENARIO_FIELD_NUMBER: _ClassVar[int]
     PLANNED_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
@@ -394,6 +413,7 @@ class Ledger(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     MISSED_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     scenario: str
     planned: int
     started: int
@@ -402,7 +422,8 @@ class Ledger(_message.Message):
     dropped: int
     missed: int
     requests: int
-    def __init__(self, scenario: _Optional[str] = ..., planned: _Optional[int] = ..., started: _Optional[int] = ..., finished: _Optional[int] = ..., interrupted: _Optional[int] = ..., dropped: _Optional[int] = ..., missed: _Optional[int] = ..., requests: _Optional[int] = ...) -> None: ...
+    lost: int
+    def __init__(self, scenario: _Optional[str] = ..., planned: _Optional[int] = ..., started: _Optional[int] = ..., finished: _Optional[int] = ..., interrupted: _Optional[int] = ..., dropped: _Optional[int] = ..., missed: _Optional[int] = ..., requests: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("reason", "drained")
@@ -435,14 +456,16 @@ class Registered(_message.Message):
     def __init__(self, controller_id: _Optional[str] = ..., epoch: _Optional[int] = ..., session_id: _Optional[str] = ..., protocol: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., beat_ns: _Optional[int] = ..., lease_ns: _Optional[int] = ..., flush_spread_ns: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[Resume, _Mapping]]] = ...) -> None: ...
 
 class Resume(_message.Message):
-    __slots__ = ("run_id", "abandon", "resume_seq")
+    __slots__ = ("run_id", "abandon", "resume_seq", "generation")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     ABANDON_FIELD_NUMBER: _ClassVar[int]
     RESUME_SEQ_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     abandon: bool
     resume_seq: int
-    def __init__(self, run_id: _Optional[str] = ..., abandon: _Optional[bool] = ..., resume_seq: _Optional[int] = ...) -> None: ...
+    generation: int
+    def __init__(self, run_id: _Optional[str] = ..., abandon: _Optional[bool] = ..., resume_seq: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class Refused(_message.Message):
     __slots__ = ("reason", "hint", "retry", "protocol_min", "protocol_max")
@@ -485,12 +508,14 @@ class LeaseGrant(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., lease_ns: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
-    __slots__ = ("run_id", "seq")
+    __slots__ = ("run_id", "seq", "generation")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     seq: int
-    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ...) -> None: ...
+    generation: int
+    def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("run_id", "generation", "plan_json", "plan_digest", "files", "prepare_timeout_ns")
@@ -533,7 +558,7 @@ class FileChunk(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., digest: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Desired(_message.Message):
-    __slots__ = ("run_id", "generation", "revision", "phase", "start_unix_ms", "start_controller_ns", "effect_controller_ns", "shares", "cause")
+    __slots__ = ("run_id", "generation", "revision", "phase", "start_unix_ms", "start_controller_ns", "effect_controller_ns", "shares", "cause", "changes")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -543,6 +568,7 @@ class Desired(_message.Message):
     EFFECT_CONTROLLER_NS_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     generation: int
     revision: int
@@ -552,7 +578,20 @@ class Desired(_message.Message):
     effect_controller_ns: int
     shares: _containers.RepeatedCompositeFieldContainer[ScenarioShare]
     cause: str
-    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., revision: _Optional[int] = ..., phase: _Optional[_Union[RunPhase, str]] = ..., start_unix_ms: _Optional[int] = ..., start_controller_ns: _Optional[int] = ..., effect_controller_ns: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[ScenarioShare, _Mapping]]] = ..., cause: _Optional[str] = ...) -> None: ...
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., revision: _Optional[int] = ..., phase: _Optional[_Union[RunPhase, str]] = ..., start_unix_ms: _Optional[int] = ..., start_controller_ns: _Optional[int] = ..., effect_controller_ns: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[ScenarioShare, _Mapping]]] = ..., cause: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("at_run_ns", "kind", "scenario", "value")
+    AT_RUN_NS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SCENARIO_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    at_run_ns: int
+    kind: ChangeKind
+    scenario: str
+    value: str
+    def __init__(self, at_run_ns: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., scenario: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class ScenarioShare(_message.Message):
     __slots__ = ("scenario", "from_run_ns", "slots", "vu_slots")
