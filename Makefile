@@ -7,10 +7,10 @@ SEEDS ?= 1000
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format proto bench simulate lock clean
+.PHONY: help setup demo test test-fast check format proto bench bench-fleet simulate lock docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make .venv with the locked packages and loadr itself
 
@@ -27,18 +27,20 @@ demo: $(READY) ## a target, a controller, three agents, one merged result (about
 	@$(BIN)/python examples/demo/run.py
 
 test: $(READY) ## all tests (Python is enough; what needs a Debian package is skipped with a reason)
-	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
-	$(BIN)/python -m pytest -q tests/e2e tests/faults
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop tests/docs
+	$(BIN)/python -m pytest -q tests/e2e
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults
 
 test-fast: $(READY) ## only the tests without real fleets
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
 
-check: $(READY) ## format, lint, types, rooms, generated code
+check: $(READY) ## format, lint, types, rooms, generated code and docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/generate_proto.py --check
+	$(BIN)/python tools/generate_docs.py --check
 
 format: $(READY) ## let ruff format and mend what it can
 	$(BIN)/ruff format .
@@ -50,11 +52,17 @@ proto: $(READY) ## make the generated code from the .proto again
 bench: $(READY) ## CPU per request beside wrk, send accuracy, uplink bytes (needs wrk and nginx; about 3 minutes)
 	$(BIN)/python benchmarks/run.py
 
+bench-fleet: $(READY) ## 1,000 simulated agents against one controller (about 2 minutes; MINUTES=10 for its memory)
+	$(BIN)/python benchmarks/coordination/fleet.py $(if $(MINUTES),--minutes $(MINUTES))
+
 simulate: $(READY) ## the coordination simulator over SEEDS seeds
 	$(BIN)/python tests/coordination/simulate.py --seeds $(SEEDS)
 
 lock: $(READY) ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml --no-emit-index-url -o requirements/dev.lock
+
+docs: $(READY) ## make the generated regions of the docs again
+	$(BIN)/python tools/generate_docs.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -20,7 +20,7 @@ from loadr.engine.channel import SecondSlice
 from loadr.engine.checks import check
 from loadr.engine.client import Http, HttpWorker
 from loadr.engine.memory import settle
-from loadr.engine.page import LEASE_END, Page
+from loadr.engine.page import LEASE_END, REQUESTS_STARTED, Page
 from loadr.engine.recorder import Recorder
 from loadr.engine.requests import prepare
 from loadr.plan.model import HttpDefaults
@@ -30,7 +30,7 @@ async def drive(url: str, style: str, vus: int, seconds: float) -> dict[str, flo
     loop = asyncio.get_running_loop()
     page = Page.create()
     page.words[LEASE_END] = 2**62
-    recorder = Recorder(["bench"])
+    recorder = Recorder(["bench"], page.words)
     worker = HttpWorker(loop, recorder, page.words)
     scenario = recorder.scenario("bench")
     defaults = HttpDefaults(base_url=url, tls_verify=False)
@@ -82,7 +82,7 @@ async def drive(url: str, style: str, vus: int, seconds: float) -> dict[str, flo
     take(whole=False)
     await worker.close()
     return {
-        "requests": scenario.requests_started,
+        "requests": scenario.counts[REQUESTS_STARTED],
         "failures": sum(rate[1] for slice_ in slices for rate in slice_.rates if rate[0] in failed_ids),
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "wall_s": (end_at - start_at) / 1e9,

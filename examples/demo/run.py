@@ -7,6 +7,8 @@ it asks the target how many requests it counted itself, and fails if the summary
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +21,11 @@ LIMIT_S = 120
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal's Ctrl-C reaches `loadr run` too, which drains
     OUT.mkdir(exist_ok=True)
     with TargetProcess() as target:
         command = [
-            *("run", str(HERE / "plan.yaml")),
+            *("run", os.path.relpath(HERE / "plan.yaml")),
             *("--agents", "3", "--workers", "1"),
             *("-e", f"TARGET={target.url}"),
             *("--report", str(OUT / "report.html")),

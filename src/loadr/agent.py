@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Protocol
 
 from loadr.clock import boottime_ns, unix_ms
@@ -23,14 +22,20 @@ from loadr.coordination.agent import AgentConfig, AgentCore
 from loadr.coordination.messages import FaultKind, Ledger, RunEventKind
 from loadr.coordination.timing import TIMING, Timing
 from loadr.engine import pool_events as pool_io
+from loadr.engine.channel import ScenarioLedger
 from loadr.engine.pool import WorkerPool
 from loadr.engine.pool_events import PoolHealth
-from loadr.errors import ExitCode, LoadrError, PeerRefused
-from loadr.plan.model import Plan
+from loadr.errors import ArgumentInvalid, ExitCode, LoadrError, PeerRefused
+from loadr.masking import NO_SECRETS, Secrets
+from loadr.plan.model import CORPORA_FOLDER, Plan
 from loadr.pump import Pump
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
+from loadr.transport.cache import SandboxFault
+from loadr.transport.corpora import Corpora
 from loadr.transport.link import AgentLink
-from loadr.transport.sandbox import Sandbox, SandboxFault
+from loadr.transport.sandbox import Sandbox
+from loadr.transport.work_folder import temporary_folder
 from loadr.version import __version__
 
 Logger = Callable[[str, str], None]
@@ -41,7 +46,7 @@ CLOSE_LIMIT_S = 5.0
 QUOTA_BYTES = 256 * 1024 * 1024
 
 ORPHANED = "orphaned"
-RENEW_AFTER_S = 0.2
+RENEW_AFTER_S = 1.0
 """An agent that leaves right after a run needs no fresh workers."""
 
 NOTICES = {"script_exception": RunEventKind.SCRIPT_EXCEPTION, "abort": RunEventKind.ABORT_REQUESTED}
@@ -62,11 +67,15 @@ class EnginePool(Protocol):
 
     async def close(self) -> None: ...
 
-    def prepare(self, run_id: str, plan_json: bytes, files_dir: str) -> None: ...
+    def prepare(
+        self, run_id: str, plan_json: bytes, files_dir: str, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> None: ...
 
     def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None: ...
 
     def start(self, start_boot_ns: int) -> None: ...
+
+    def reshare(self, shares: Sequence[ScenarioShare], changes: Sequence[Change] = ()) -> None: ...
 
     def set_lease(self, end_boot_ns: int) -> None: ...
 
@@ -80,22 +89,25 @@ MakePool = Callable[[int, Callable[[pool_io.PoolEvent], None]], EnginePool]
 
 @dataclass(slots=True)
 class _Engine:
-    """The run that the workers are on."""
+    """The run that the workers are on, or were on: each worker serves one run. ``hurry``: somebody waits for
+    fresh ones."""
 
     run_id: str
     generation: int
     plan: Plan | None = None
     closed: bool = False
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSetup:
-    """``work_dir`` None: a temporary folder that goes with the agent."""
+    """``work_dir`` None: a temporary folder that goes with the agent. ``corpora`` are open already."""
 
     name: str
     workers: int
     labels: Mapping[str, str] = field(default_factory=dict)
     work_dir: Path | None = None
+    corpora: Corpora = field(default_factory=lambda: Corpora({}))
     timing: Timing = TIMING
 
 
@@ -107,12 +119,13 @@ class Agent:
         config = AgentConfig(
             agent_id=setup.name,
             agent_name=setup.name,
-            incarnation=secrets.token_hex(8),
+            incarnation=token_hex(8),
             software_version=__version__,
             cores=len(os.sched_getaffinity(0)),
             memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             weight=setup.workers,
             labels=dict(setup.labels),
+            corpora=setup.corpora.announced,
         )
         self._core = AgentCore(config, setup.timing)
         self._pump: Pump[io.AgentEvent, io.AgentEffect] = Pump(self._core, self._apply, io.TimePassed)
@@ -123,6 +136,7 @@ class Agent:
         self._pool_ready: asyncio.Task[None] | None = None
         self._sandbox: Sandbox
         self._engine: _Engine | None = None
+        self._opened: dict[str, set[int]] = {}  # generations of a run that need its sandbox
         self._link: AgentLink | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -136,12 +150,16 @@ class Agent:
         own_dir = None
         work_dir = self._setup.work_dir
         if work_dir is None:
-            work_dir = own_dir = Path(tempfile.mkdtemp(prefix="loadr-agent-"))
-        health = None
+            work_dir = own_dir = temporary_folder()
+        health = sandbox = None
         try:
-            self._sandbox = Sandbox(work_dir, QUOTA_BYTES)
+            try:
+                self._sandbox = sandbox = Sandbox(work_dir, QUOTA_BYTES)
+            except SandboxFault as fault:
+                raise ArgumentInvalid(fault.message, hint=fault.hint) from None
             self._left = loop.create_future()
             self._pool_ready = asyncio.create_task(self._pool.spawn())
+            self._keep(self._pool_ready)
             health = asyncio.create_task(self._sample_health())
             self._pump.feed(io.TimePassed())
             # Workers come up while the agent registers; an agent without workers is of no use.
@@ -154,6 +172,8 @@ class Agent:
             if health is not None:
                 health.cancel()
             await self._close()
+            if sandbox is not None:
+                sandbox.close()
             if own_dir is not None:
                 shutil.rmtree(own_dir, ignore_errors=True)
 
@@ -163,15 +183,15 @@ class Agent:
 
     async def _close(self) -> None:
         self._pump.close()
+        self._setup.corpora.close()
         if self._link_task is not None:
             self._link_task.cancel()
         if self._link is not None:
             self._close_link(self._link, "leaving")
+        if self._pool_ready is not None and not self._pool_ready.done():
+            self._pool_ready.cancel()  # it is among those that are waited for
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_LIMIT_S)
-        if self._pool_ready is not None and not self._pool_ready.done():
-            self._pool_ready.cancel()
-            await asyncio.wait({self._pool_ready}, timeout=CLOSE_LIMIT_S)
         await self._pool.close()
 
     # --- effects --------------------------------------------------------------------------------------------
@@ -198,8 +218,10 @@ class Agent:
                 self._store(effect)
             case io.PrepareEngine():
                 self._log("info", f"run {effect.run_id}: preparing")
+                if self._engine is not None:
+                    self._engine.hurry.set()
                 self._engine = _Engine(effect.run_id, effect.generation)
-                task = asyncio.create_task(self._prepare(self._engine, effect.plan_json))
+                task = asyncio.create_task(self._prepare(self._engine, effect.plan_json, effect.secrets))
                 self._keep(task)
             case io.ArmEngine(run_id, generation, shares):
                 if self._is_current(run_id, generation) and self._engine is not None and self._engine.plan:
@@ -208,6 +230,9 @@ class Agent:
                 if self._is_current(run_id, generation):
                     self._log("info", f"run {run_id}: load begins")
                     self._pool.start(start_mono_ns)
+            case io.ReshareEngine(run_id, generation, shares, changes):
+                if self._is_current(run_id, generation):
+                    self._pool.reshare(shares, changes)
             case io.StopEngine(run_id, generation, graceful, cause):
                 if self._is_current(run_id, generation):
                     self._log("warning" if cause == ORPHANED else "info", f"run {run_id}: {_stop_words(cause)}")
@@ -271,10 +296,11 @@ class Agent:
 
     def _open_sandbox(self, effect: io.OpenSandbox) -> None:
         run_id, generation = effect.run_id, effect.generation
+        self._opened.setdefault(run_id, set()).add(generation)
         try:
             missing = self._sandbox.open(run_id, effect.files)
         except SandboxFault as fault:
-            self._pump.feed(io.SandboxFailed(run_id, generation, fault.kind, fault.message))
+            self._pump.feed(io.SandboxFailed(run_id, generation, fault.kind, _in_one_line(fault)))
             return
         if missing:
             self._pump.feed(io.SandboxMissing(run_id, generation, tuple(missing)))
@@ -286,19 +312,28 @@ class Agent:
         try:
             progress = self._sandbox.store(chunk)
         except SandboxFault as fault:
-            generation = self._engine.generation if self._engine is not None else 0
-            self._pump.feed(io.SandboxFailed(chunk.run_id, generation, fault.kind, fault.message))
+            generation = max(self._opened.get(chunk.run_id, {0}))
+            self._pump.feed(io.SandboxFailed(chunk.run_id, generation, fault.kind, _in_one_line(fault)))
             return
         self._pump.feed(io.ChunkStored(chunk.run_id, chunk.digest, progress.next_offset, progress.complete))
 
     # --- engine ---------------------------------------------------------------------------------------------
 
-    async def _prepare(self, engine: _Engine, plan_json: bytes) -> None:
+    async def _prepare(self, engine: _Engine, plan_json: bytes, secrets: Secrets) -> None:
         fault, detail = FaultKind.NONE, ""
         try:
             if self._pool_ready is not None:
                 await asyncio.shield(self._pool_ready)
-            engine.plan = Plan.from_json(plan_json)
+            plan = Plan.from_json(plan_json)
+            if faults := await asyncio.to_thread(self._setup.corpora.faults, plan):
+                fault, detail = FaultKind.CORPUS, "; ".join(faults)
+            elif engine is self._engine and not engine.closed:
+                engine.plan = plan
+                for name in plan.corpora:
+                    path = self._setup.corpora.path(name)
+                    self._sandbox.link(engine.run_id, f"{CORPORA_FOLDER}/{name}", path)
+        except SandboxFault as error:
+            fault, detail = error.kind, _in_one_line(error)
         except LoadrError as error:
             fault, detail = FaultKind.WORKER, error.message
         except ValueError as error:
@@ -309,24 +344,33 @@ class Agent:
             self._pump.feed(io.EnginePrepared(engine.run_id, engine.generation, fault, detail))
             return
         folder = str(self._sandbox.folder(engine.run_id))
-        self._pool.prepare(engine.run_id, plan_json, folder)
+        self._pool.prepare(engine.run_id, plan_json, folder, secrets)
 
     def _forget(self, run_id: str, generation: int) -> None:
-        self._sandbox.forget(run_id)
-        engine = self._engine
-        if engine is None or engine.run_id != run_id:
+        opened = self._opened.get(run_id, set())
+        opened.discard(generation)
+        if not opened:
+            self._opened.pop(run_id, None)
+            self._sandbox.forget(run_id)
+        if self._engine is not None and self._is_current(run_id, generation):
+            self._retire(self._engine)
+
+    def _retire(self, engine: _Engine) -> None:
+        """The workers have done their run, or are not needed for it any more: fresh ones come up, a moment later
+        if nobody waits for them."""
+        if engine.closed or self._left is None or self._left.done():
             return
         engine.closed = True
-        self._engine = None
-        if self._left is not None and not self._left.done():
-            # Each worker serves one run; fresh ones come up while nobody waits for them.
-            self._pool_ready = asyncio.create_task(self._renew(self._pool_ready))
-            self._keep(self._pool_ready)
+        self._pool_ready = asyncio.create_task(self._renew(engine, self._pool_ready))
+        self._keep(self._pool_ready)
 
-    async def _renew(self, before: asyncio.Task[None] | None) -> None:
+    async def _renew(self, engine: _Engine, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        await asyncio.sleep(RENEW_AFTER_S)
+        try:
+            await asyncio.wait_for(engine.hurry.wait(), RENEW_AFTER_S)
+        except TimeoutError:
+            pass
         await self._pool.renew()
 
     def _on_pool(self, event: pool_io.PoolEvent) -> None:
@@ -344,28 +388,14 @@ class Agent:
             case pool_io.PoolStarted(start_error_ns):
                 self._pump.feed(io.EngineStarted(*run, start_error_ns))
             case pool_io.PoolWorkerLost():
-                text = (
-                    f"worker {event.worker} (pid {event.pid}) {event.how}; it had started "
-                    f"{event.requests_started} requests and finished {event.requests_finished}"
-                )
-                self._pump.feed(io.EngineEvent(*run, RunEventKind.WORKER_LOST, text))
+                text = f"worker {event.worker} (pid {event.pid}) {event.how}"
+                unreported = tuple(map(_ledger, event.unreported))
+                self._pump.feed(io.EngineEvent(*run, RunEventKind.WORKER_LOST, text, unreported))
             case pool_io.PoolNotice(kind, detail):
                 self._pump.feed(io.EngineEvent(*run, NOTICES[kind], detail))
             case pool_io.PoolFinished(ledgers, cause):
-                own = tuple(
-                    Ledger(
-                        each.scenario,
-                        each.planned,
-                        each.started,
-                        each.finished,
-                        each.interrupted,
-                        each.dropped,
-                        each.missed,
-                        each.requests,
-                    )
-                    for each in ledgers
-                )
-                self._pump.feed(io.EngineFinished(*run, own, cause))
+                self._pump.feed(io.EngineFinished(*run, tuple(map(_ledger, ledgers)), cause))
+                self._retire(engine)
 
     # --- health ---------------------------------------------------------------------------------------------
 
@@ -388,6 +418,25 @@ class Agent:
                     wall_unix_ms=unix_ms(),
                 )
             )
+
+
+def _in_one_line(fault: LoadrError) -> str:
+    """What happened and what to do about it."""
+    return f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+
+
+def _ledger(own: ScenarioLedger) -> Ledger:
+    return Ledger(
+        scenario=own.scenario,
+        planned=own.planned,
+        started=own.started,
+        finished=own.finished,
+        interrupted=own.interrupted,
+        dropped=own.dropped,
+        missed=own.missed,
+        requests=own.requests,
+        lost=own.lost,
+    )
 
 
 def _stop_words(cause: str) -> str:
@@ -416,13 +465,26 @@ class AgentOptions:
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    token_file: Path | None = None
     insecure: bool = False
     work_dir: Path | None = None
+    corpora: Mapping[str, Path] = field(default_factory=dict)
+    until_stdin_ends: bool = False  # for a parent that must not leave the agent behind
 
 
 def serve(options: AgentOptions) -> int:
     """Run one agent until it is told to leave (SIGTERM, SIGINT: drain; twice: at once). The exit code."""
     return asyncio.run(_serve(options))
+
+
+async def open_corpora(corpora: Corpora, tell: Callable[[str], None]) -> Corpora:
+    """Open them in a thread; when this is cancelled, its reading ends soon. Raises as `Corpora.open`."""
+    try:
+        await asyncio.to_thread(corpora.open, tell)
+    except BaseException:
+        corpora.close()
+        raise
+    return corpora
 
 
 async def _serve(options: AgentOptions) -> int:
@@ -433,22 +495,36 @@ async def _serve(options: AgentOptions) -> int:
     from loadr.transport.grpc_client import GrpcDialer
     from loadr.transport.tls import client_tls
 
-    name = options.name or f"{socket.gethostname()}-{secrets.token_hex(2)}"
+    name = options.name or f"{socket.gethostname()}-{token_hex(2)}"
     workers = options.workers or len(os.sched_getaffinity(0))
     dialer = GrpcDialer(
         options.join,
         tls=client_tls(options.tls_ca, options.tls_cert, options.tls_key),
         insecure=options.insecure,
+        token_file=options.token_file,
     )
 
     def log(level: str, text: str) -> None:
         mark = "" if level == "info" else f"{level}: "
         print(f"loadr agent {name}: {mark}{text}", file=sys.stderr, flush=True)
 
-    agent = Agent(AgentSetup(name, workers, options.labels, options.work_dir), dialer, log)
+    corpora = await open_corpora(Corpora(options.corpora, options.work_dir), lambda text: log("info", text))
+    agent = Agent(AgentSetup(name, workers, options.labels, options.work_dir, corpora), dialer, log)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.drain, signal.Signals(number).name)
+        loop.add_signal_handler(number, agent.drain, f"told to leave by {signal.Signals(number).name}")
+    if dialer.in_the_open:
+        log("warning", f"everything, tokens and secrets too, travels in plaintext to {options.join} (--insecure)")
+    if options.until_stdin_ends:
+        stdin = sys.stdin.fileno()
+
+        def look() -> None:
+            if not os.read(stdin, 4096):
+                loop.remove_reader(stdin)
+                for _ in range(2):  # at once: nobody is left who would take what is delivered
+                    agent.drain("who started it is gone")
+
+        loop.add_reader(stdin, look)
     plural = "s" if workers != 1 else ""
     log("info", f"joining {options.join} with {workers} worker{plural}")
     return await agent.run()

@@ -7,27 +7,36 @@ what happens becomes an event for the core, what the core answers is carried out
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from secrets import token_hex
 from typing import Any
 
 from loadr.clock import boottime_ns, unix_ms
 from loadr.coordination import controller_io as io
 from loadr.coordination.controller import ControllerConfig, ControllerCore
+from loadr.coordination.messages import Goodbye, Metrics, RunEvent
 from loadr.coordination.timing import TIMING, Timing
 from loadr.coordination.views import AgentState
-from loadr.errors import FleetFault, InternalFault
+from loadr.errors import ArgumentInvalid, FleetFault, InternalFault, LoadrError
+from loadr.lane import Lane
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import Plan
+from loadr.plan.usage import secrets_of
 from loadr.pump import Pump
+from loadr.schedule.change import Change, ChangeKind
 from loadr.tracker import RunTracker
 from loadr.transport.filestore import FileStore
 from loadr.transport.link import ControllerLink
+from loadr.transport.tokens import TokenReader
+from loadr.units import NS_PER_S
 from loadr.verdict.model import LiveView, Summary
 
 Logger = Callable[[str, str], None]
 LOOK_EVERY_S = 0.25
 HERE = (AgentState.REGISTERED, AgentState.ONLINE)
+SLOW = (Metrics, RunEvent, Goodbye)
+"""What may wait for its turn: measurements, and what must not overtake them."""
 KEEP_RUNS = 20
 """Ended runs that are kept for those who ask; older ones are forgotten."""
 
@@ -35,18 +44,21 @@ KEEP_RUNS = 20
 class Controller:
     """One controller in this process. `open` it, `accept` links, `submit` runs, `close` it."""
 
-    def __init__(self, log: Logger, timing: Timing = TIMING) -> None:
-        self.controller_id = secrets.token_hex(8)
+    def __init__(self, log: Logger, timing: Timing = TIMING, tokens: TokenReader | None = None) -> None:
+        self.controller_id = token_hex(8)
         self.core = ControllerCore(ControllerConfig(self.controller_id), timing)
         self._pump: Pump[io.ControllerEvent, io.ControllerEffect] = Pump(
             self.core, self._apply, lambda: io.TimePassed(unix_ms())
         )
+        self._lane: Lane[io.ControllerEvent] = Lane(self._pump.feed)
         self._log = log
+        self._tokens = tokens
         self._links: dict[int, ControllerLink] = {}
         self._last_link = 0
         self._trackers: dict[str, RunTracker] = {}
         self._stores: dict[str, FileStore] = {}
         self._refused: dict[str, str] = {}
+        self._answer: io.ChangeAccepted | io.ChangeRefused | None = None  # to the change that is being asked for
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._told_states: dict[str, AgentState] = {}
@@ -54,6 +66,8 @@ class Controller:
     def open(self) -> None:
         """Begin to look after runs; needs a running event loop."""
         self._watcher = asyncio.create_task(self._look())
+        if self._tokens is not None:
+            self._pump.feed(io.TokensLoaded(self._tokens.tokens, unix_ms()))
 
     async def close(self) -> None:
         """Close all links and end all tasks of this controller."""
@@ -61,6 +75,7 @@ class Controller:
             self._watcher.cancel()
         links, self._links = list(self._links.values()), {}
         await asyncio.gather(*(link.close("the controller is closing") for link in links), return_exceptions=True)
+        self._lane.close()
         self._pump.close()
         for task in self._tasks:
             task.cancel()
@@ -71,33 +86,64 @@ class Controller:
 
     async def accept(self, link: ControllerLink) -> None:
         """Serve one link until it ends."""
+        if self._tokens is not None and self._tokens.look():
+            self._pump.feed(io.TokensLoaded(self._tokens.tokens, unix_ms()))
         self._last_link += 1
         number = self._last_link
         self._links[number] = link
         self._pump.feed(io.LinkOpened(number, link.peer, link.identities, link.loopback))
         try:
             async for message in link.messages():
-                self._pump.feed(io.Received(number, message))
+                if isinstance(message, SLOW):
+                    await self._lane.put(number, io.Received(number, message))
+                else:
+                    self._pump.feed(io.Received(number, message))
         finally:
             if self._links.pop(number, None) is not None:
-                self._pump.feed(io.LinkClosed(number, link.reason))
+                await self._lane.put(number, io.LinkClosed(number, link.reason))
 
     # --- runs -----------------------------------------------------------------------------------------------
 
-    def submit(self, plan: Plan, files: FileStore, *, expect_agents: int = 1) -> str:
-        """Begin a run; its id. ``expect_agents`` 0: on those that are here, and not without any.
+    def submit(
+        self,
+        plan: Plan,
+        files: FileStore,
+        *,
+        expect_agents: int = 1,
+        labels: Mapping[str, str] | None = None,
+        wait_s: float | None = None,
+        secrets: Secrets = NO_SECRETS,
+    ) -> str:
+        """Begin a run; its id. ``expect_agents`` 0: on those that are here, and not without any. Only agents with
+        all of ``labels`` count; so many are waited for ``wait_s`` at most.
 
-        Raises `FleetFault` when another one is going on, or when nobody is here.
+        Raises `FleetFault` when another one is going on, or when nobody is here, and `ArgumentInvalid` without
+        the secrets that the plan uses.
         """
-        if not expect_agents and not any(agent.state in HERE for agent in self.core.agents.values()):
+        labels = dict(labels or {})
+        wait_ns = None if wait_s is None else round(wait_s * NS_PER_S)
+        here = [agent for agent in self.core.agents.values() if agent.state in HERE]
+        if not expect_agents and not here:
             raise FleetFault(
                 "no agent has joined this controller", hint="start one: loadr agent --join HOST:PORT"
             )
-        run_id = f"{plan.name[:40].strip().replace(' ', '-')}-{secrets.token_hex(3)}"
+        if not expect_agents and not any(labels.items() <= agent.labels.items() for agent in here):
+            wanted = " ".join(f"{key}={value}" for key, value in labels.items())
+            raise FleetFault(
+                f"none of the {len(here)} agents here has the labels {wanted}",
+                hint="start one: loadr agent --join HOST:PORT --label KEY=VALUE; see who is here: loadr status",
+            )
+        lacking = [name for name in secrets_of(plan) if name not in secrets]
+        if lacking:
+            raise ArgumentInvalid(
+                f"the plan uses secret.{lacking[0]}, and no value came with it",
+                hint=f"export LOADR_SECRET_{lacking[0]} where `loadr run` is started",
+            )
+        run_id = f"{plan.name[:40].strip().replace(' ', '-')}-{token_hex(3)}"
         tracker = RunTracker(run_id, plan)
         self._trackers[run_id] = tracker
         self._stores[run_id] = files
-        request = io.RunRequest(run_id, plan, files.manifest(), expect_agents)
+        request = io.RunRequest(run_id, plan, files.manifest(), expect_agents, labels, wait_ns, secrets)
         self._pump.feed(io.RunSubmitted(request, unix_ms()))
         refusal = self._refused.pop(run_id, None)
         if refusal is not None:
@@ -109,6 +155,23 @@ class Controller:
     def stop(self, run_id: str, *, graceful: bool, cause: str = "stopped by the operator") -> None:
         """Stop a run: iterations may finish, or are interrupted at once. Unknown or ended: nothing happens."""
         self._pump.feed(io.StopRequested(run_id, cause, io.StoppedBy.OPERATOR, graceful))
+
+    def change(self, run_id: str, kind: ChangeKind, scenario: str, value: str) -> tuple[Change, int]:
+        """Pause, resume, scale or set the rate of a run; the change, and in how many ns all agents apply it.
+
+        Raises `FleetFault` (as things stand it can not be) or `ArgumentInvalid`, in words for the operator.
+        """
+        self._answer = None
+        self._pump.feed(io.ChangeRequested(run_id, kind, scenario, value))
+        match self._answer:
+            case io.ChangeAccepted(_, change, in_ns):
+                self._log("info", f"run {run_id}: {kind.name.lower()} {value}".rstrip())
+                return change, in_ns
+            case io.ChangeRefused(_, io.Refusal.INVALID, detail, hint):
+                raise FleetFault(detail, hint=hint)
+            case io.ChangeRefused(_, _, detail, hint):
+                raise FleetFault(detail, hint=hint or "see: loadr status")
+        raise InternalFault(f"the core gave no answer to a change of run {run_id}")
 
     def view(self, run_id: str) -> LiveView | None:
         """The live view of a run, also after its end."""
@@ -184,16 +247,28 @@ class Controller:
                 if link is not None and store is not None:
                     for chunk in store.chunks(request):
                         link.send(chunk)
+            case io.TokenUsed(token_id, agent_id, incarnation):
+                self._keep_use(token_id, agent_id, incarnation)
             case io.AgentChanged(agent_id):
                 self._tell_of_agent(agent_id)
             case io.RunChanged(run_id, state, _):
                 self._log("info", f"run {run_id}: {state.value}")
             case io.RunRefused(run_id, _, detail):
                 self._refused[run_id] = detail
+            case io.ChangeAccepted() | io.ChangeRefused():
+                self._answer = effect
             case io.RunEnded(run_id):
                 self._spawn(self._finish(run_id))
             case io.Log(level, text):
                 self._log(level, text)
+
+    def _keep_use(self, token_id: str, agent_id: str, incarnation: str) -> None:
+        if self._tokens is None:
+            return
+        try:
+            self._tokens.store.record_use(token_id, agent_id, incarnation)
+        except LoadrError as fault:
+            self._log("error", f"the use of token {token_id} is known to this process only: {fault.message}")
 
     def _tell_of_agent(self, agent_id: str) -> None:
         """One line for people each time that an agent's state changes in a way that matters to them."""

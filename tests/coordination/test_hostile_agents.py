@@ -74,7 +74,7 @@ class Liar:
 
     @property
     def merged(self) -> list[Any]:
-        return [merge for merge in self.talk.of(controller_io.Merge) if merge.agent_id == "liar"]
+        return [merge for merge in self.talk.of(controller_io.Merge) if merge.part == "liar"]
 
 
 BAD_BATCHES = {
@@ -142,7 +142,7 @@ def test_three_faults_and_the_agent_is_quarantined_by_name() -> None:
     assert liar.is_closed
     assert liar.talk.controller.agents["liar"].state is AgentState.LOST
     assert liar.part.state is ParticipantState.LOST and "quarantined" in liar.part.lost_because
-    assert liar.talk["honest"].of(agent_io.StopEngine)
+    assert not liar.talk["honest"].of(agent_io.StopEngine)
     liar.link += 1
     liar.tell_link(controller_io.LinkOpened(liar.link, "10.0.0.9:1", (), loopback=True))
     liar.say(Register(1, 1, "liar", "liar", "liar/2", "1.0", 1, 1, 1))

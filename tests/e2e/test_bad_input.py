@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
+from loadr.coordination.messages import PROTOCOL_MAX, PROTOCOL_MIN
 from loadr.testing.process import TargetProcess
 from support.certificates import write_certificates
-from support.fleet import Fleet, run_loadr
+from support.fleet import Fleet, Process, run_loadr
 from support.plans import assert_balanced, read_summary, write_mixed, write_steady
 
 GOOD = """
@@ -134,6 +136,28 @@ def test_an_agent_with_a_certificate_of_a_stranger_is_told_why(tmp_path: Path) -
         )
         assert impostor.returncode == 122, impostor.stdout + impostor.stderr
         assert_one_clear_message(impostor.stderr, "agent-2", "agent-1")
+
+
+OF_THE_FUTURE = """
+import sys
+from loadr.coordination import messages
+messages.PROTOCOL_MIN, messages.PROTOCOL_MAX = 7, 9
+from loadr.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_agent_of_another_version_is_refused_with_both_ranges(tmp_path: Path) -> None:
+    with Fleet() as fleet:
+        join = ("agent", "--join", f"127.0.0.1:{fleet.port}", "--name", "future", "--workers", "1")
+        agent = Process([sys.executable, "-c", OF_THE_FUTURE, *join], tmp_path, "future")
+        try:
+            code = agent.popen.wait(30)
+        finally:
+            agent.end()
+        assert fleet.controller.popen.poll() is None
+    assert code == 122, agent.said
+    assert_one_clear_message(agent.said, "7 to 9", f"{PROTOCOL_MIN} to {PROTOCOL_MAX}", "upgrade")
 
 
 def test_a_run_over_mutual_tls_is_exact(tmp_path: Path) -> None:

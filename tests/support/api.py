@@ -6,11 +6,14 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from loadr.api.facade import ControllerFacade
 from loadr.api.listener import ApiListener
 from loadr.errors import FleetFault
+from loadr.masking import Secrets
 from loadr.plan.model import Plan
+from loadr.schedule.change import Change, ChangeKind
 from loadr.verdict.model import Accounting, LiveView, Percentiles, Summary, Validity
 
 LIMIT_S = 10.0
@@ -79,11 +82,14 @@ class FakeController:
         self.files: dict[str, bytes] = {}
         self.plans: dict[str, Plan] = {}
         self.expected: list[int] = []
+        self.asked: list[tuple[dict[str, str], float | None]] = []
+        self.secrets: list[Secrets] = []
         self.stops: list[tuple[str, bool]] = []
         self.over: set[str] = set()
+        self.changes: list[tuple[str, ChangeKind, str, str]] = []
 
     def status(self) -> Mapping[str, object]:
-        return {"version": "1", "agents": []}
+        return {"version": "1", "agents": [], "runs": list(self.plans), "current": next(iter(self.plans), "")}
 
     def has_file(self, digest: str) -> bool:
         return digest in self.files
@@ -91,13 +97,23 @@ class FakeController:
     def put_file(self, digest: str, data: bytes) -> None:
         self.files[digest] = data
 
-    def submit(self, plan: Plan, *, expect_agents: int) -> str:
+    def submit(
+        self, plan: Plan, *, expect_agents: int, labels: Mapping[str, str], wait_s: float | None, secrets: Secrets
+    ) -> str:
         if self.busy:
             raise FleetFault("run r0 is going on", hint="wait until it ends, or stop it")
         run_id = f"r{len(self.plans) + 1}"
         self.plans[run_id] = plan
         self.expected.append(expect_agents)
+        self.asked.append((dict(labels), wait_s))
+        self.secrets.append(secrets)
         return run_id
+
+    def change(self, run_id: str, kind: ChangeKind, scenario: str, value: str) -> tuple[Change, int]:
+        if kind is ChangeKind.RESUME:
+            raise FleetFault("the run is not paused")
+        self.changes.append((run_id, kind, scenario, value))
+        return Change(3_500_000_000, kind, scenario, value), 500_000_000
 
     @property
     def run_ids(self) -> Sequence[str]:
@@ -121,13 +137,13 @@ class FakeController:
 
 
 @contextmanager
-def serving_api(controller: ControllerFacade) -> Iterator[str]:
+def serving_api(controller: ControllerFacade, **settings: Any) -> Iterator[str]:
     """The API on a free port of loopback, in a thread of its own; its address."""
     ready: list[str] = []
     started, end = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        listener = ApiListener("127.0.0.1:0", controller)
+        listener = ApiListener("127.0.0.1:0", controller, **settings)
         host, port = await listener.start()
         ready.append(f"{host}:{port}")
         started.set()

@@ -39,11 +39,12 @@ class Authority:
     def issue(
         self, name: str, sans: Sequence[str] | None = None, *, valid_days: tuple[int, int] = (-1, 30)
     ) -> tuple[Path, Path]:
-        """(certificate, key) as files ``name.pem`` and ``name.key``; ``sans`` None: the name itself."""
+        """(certificate, key) as files ``name.pem`` and ``name.key``; ``sans`` None: the name; empty: none."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(name, self.name, key.public_key(), valid_days=valid_days).add_extension(
-            x509.SubjectAlternativeName([_general_name(san) for san in sans or (name,)]), critical=False
-        )
+        builder = _builder(name, self.name, key.public_key(), valid_days=valid_days)
+        names = [_general_name(san) for san in ((name,) if sans is None else sans)]
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         cert_path, key_path = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         cert_path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
         key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -19,6 +19,9 @@ from loadr.coordination.views import RunView
 from loadr.metrics.delta import CounterDelta, IntervalDelta
 from loadr.metrics.series import Kind, series
 from loadr.plan.model import Plan
+from loadr.schedule.change import ChangeKind
+from loadr.schedule.ownership import from_bitmap
+from loadr.schedule.share import ScenarioShare
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -85,15 +88,39 @@ class Agent:
     def start_ns(self) -> int:
         return int(self.of(agent_io.StartEngine)[-1].start_mono_ns)
 
-    def begin(self, run_id: str = "run") -> None:
+    def begin(self, run_id: str = "run", generation: int = 1) -> None:
         """Its engine says that it has begun."""
-        self.feed(agent_io.EngineStarted(run_id, 1, 5))
+        self.feed(agent_io.EngineStarted(run_id, generation, 5))
 
-    def report(self, number: int, requests: int, run_id: str = "run") -> None:
-        self.feed(agent_io.EngineInterval(run_id, 1, second(number, requests)))
+    def report(self, number: int, requests: int, run_id: str = "run", generation: int = 1) -> None:
+        self.feed(agent_io.EngineInterval(run_id, generation, second(number, requests)))
 
-    def finish(self, count: int, cause: str = "", run_id: str = "run", **changes: int) -> None:
-        self.feed(agent_io.EngineFinished(run_id, 1, (ledger(count, **changes),), cause))
+    def finish(
+        self, count: int, cause: str = "", run_id: str = "run", generation: int = 1, **changes: int
+    ) -> None:
+        self.feed(agent_io.EngineFinished(run_id, generation, (ledger(count, **changes),), cause))
+
+    @property
+    def share(self) -> ScenarioShare:
+        """What its engine was told last to own of the first scenario."""
+        told = [d for d in self.did if isinstance(d, agent_io.ArmEngine | agent_io.ReshareEngine)]
+        share: ScenarioShare = told[-1].shares[0]
+        return share
+
+    @property
+    def slots(self) -> set[int]:
+        """The slots of it."""
+        return set(from_bitmap(self.share.slots).tolist())
+
+    def leave(self) -> None:
+        """Nobody can reach it, and it hears of it."""
+        self.reachable = False
+        self.cut()
+
+    def come_back(self) -> None:
+        """It can be reached again, and dials."""
+        self.reachable = True
+        self.feed(agent_io.LinkDown("connection refused"))
 
     def cut(self, *, told: bool = True) -> None:
         """Its stream breaks; ``told``: both ends hear of it."""
@@ -133,6 +160,19 @@ class Conversation:
 
     def __getitem__(self, name: str) -> Agent:
         return next(agent for agent in self.agents.values() if agent.name == name)
+
+    def change(self, kind: ChangeKind, value: str = "", scenario: str = "") -> Any:
+        """An operator changes the run; the answer."""
+        before = len(self.did)
+        self.tell(controller_io.ChangeRequested("run", kind, scenario, value))
+        answers = controller_io.ChangeAccepted | controller_io.ChangeRefused
+        (answer,) = [done for done in self.did[before:] if isinstance(done, answers)]
+        return answer
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """What the controller thinks that each part owns."""
+        return self.controller._runs["run"].moving.held  # type: ignore[union-attr]
 
     @property
     def run(self) -> RunView:

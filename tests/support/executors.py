@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import uvloop
@@ -11,10 +11,11 @@ import uvloop
 from loadr.engine.closed import ClosedExecutor
 from loadr.engine.iterations import FirstOfEach, Iterations
 from loadr.engine.open import OpenExecutor
-from loadr.engine.page import LEASE_END, WORDS
+from loadr.engine.page import LEASE_END, REVISION, new_words
 from loadr.engine.recorder import Recorder
 from loadr.engine.vu import Vu
 from loadr.plan.model import ConstantVus, Plan
+from loadr.schedule.change import Change
 from loadr.schedule.ownership import share_out, slot_count
 from loadr.schedule.share import ScenarioShare
 from loadr.units import NS_PER_S
@@ -22,6 +23,7 @@ from support.flows import NotedHttp, new_vu
 
 START_NS = 1_000 * NS_PER_S
 T = TypeVar("T")
+_TALLIED = ("planned", "started", "finished", "interrupted", "dropped", "missed")
 
 
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
@@ -65,14 +67,12 @@ class ExecutorBench:
         lease_s: float = 1e6,
     ) -> None:
         self.now_ns = START_NS
-        self.words: memoryview[int] = memoryview(bytearray(WORDS * 8)).cast("q")
+        self.words = new_words()
         self.lease_ends_at(lease_s)
-        self.recorder = Recorder(list(plan.scenarios))
+        self.recorder = Recorder(list(plan.scenarios), self.words)
         self.scenario = self.recorder.scenario("browse")
         self.told: list[str] = []
-        self.iterations = Iterations(
-            "browse", flow, self.scenario, self.words, self.clock, FirstOfEach(self.told.append)
-        )
+        self.iterations = Iterations("browse", flow, self.scenario, self.clock, FirstOfEach(self.told.append))
         model = plan.scenarios["browse"]
         loop = asyncio.get_running_loop()
         self.made: list[int] = []
@@ -103,6 +103,11 @@ class ExecutorBench:
         self.executor.arm(shares)
         self.executor.start(START_NS, START_NS + round(late_until_s * NS_PER_S) if late_until_s else 0)
 
+    def reshare(self, *shares: ScenarioShare, changes: Sequence[Change] = ()) -> None:
+        """As a run does when the order comes."""
+        self.words[REVISION] += 1
+        self.executor.reshare(shares, changes, self.words[REVISION])
+
     async def turn(self, run_s: float) -> int:
         """Move the clock, let the executor do what is due, and let its VUs run."""
         self.now_ns = START_NS + round(run_s * NS_PER_S)
@@ -120,8 +125,9 @@ class ExecutorBench:
 
     @property
     def tally(self) -> Mapping[str, int]:
-        tally = self.iterations.tally
-        return {name: getattr(tally, name) for name in tally.__dataclass_fields__}
+        """The ledger's counts of iterations."""
+        ledger = self.iterations.ledger()
+        return {name: getattr(ledger, name) for name in _TALLIED}
 
     def counted(self) -> dict[str, int]:
         """Totals of the recorder's counters without tags, as the controller would sum them."""

@@ -77,6 +77,20 @@ class Process:
             time.sleep(0.02)
         return match
 
+    @property
+    def children(self) -> list[int]:
+        """Pids: the workers of an agent."""
+        pid = self.popen.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def freeze(self) -> None:
+        """SIGSTOP, and its workers with it."""
+        os.killpg(self.popen.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT for all of them."""
+        os.killpg(self.popen.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """kill -9, and reap."""
         self.popen.kill()
@@ -85,6 +99,7 @@ class Process:
     def end(self) -> None:
         """SIGTERM; SIGKILL after a limit."""
         if self.popen.poll() is None:
+            self.thaw()  # what is frozen would not hear of it
             self.popen.send_signal(signal.SIGTERM)
             try:
                 self.popen.wait(END_LIMIT_S)
@@ -101,10 +116,10 @@ class Fleet:
         self.folder = Path(self._temporary.name)
         self.processes: list[Process] = []
         command = [*LOADR, "controller", "--bind", "127.0.0.1:0", "--api", "127.0.0.1:0", *controller_flags]
-        self.controller = self._start(command, "controller")
+        self.controller = self.start(command, "controller")
         try:
             self.port = int(self.controller.await_words(r"agents join at \S+?:(\d+)")[1])
-            self.api = self.controller.await_words(r"API at (?:http://)?(\S+:\d+)")[1]
+            self.api = self.controller.await_words(r"API at (?:https?://)?(\S+:\d+)")[1]
         except BaseException:
             self.close()
             raise
@@ -123,7 +138,7 @@ class Fleet:
             *(*LOADR, "agent", "--join", f"127.0.0.1:{port or self.port}", "--name", name),
             *("--workers", "1", *flags),
         ]
-        return self._start(command, name, env)
+        return self.start(command, name, env)
 
     def await_agents(self, count: int) -> None:
         """Until so many agents have joined, by the controller's own words."""
@@ -137,7 +152,8 @@ class Fleet:
             process.end()
         self._temporary.cleanup()
 
-    def _start(self, command: Sequence[str], name: str, env: dict[str, str] | None = None) -> Process:
+    def start(self, command: Sequence[str], name: str, env: dict[str, str] | None = None) -> Process:
+        """One more process, which ends with the fleet."""
         process = Process(command, self.folder, name, env)
         self.processes.append(process)
         return process

@@ -10,6 +10,7 @@ import msgspec
 
 from loadr.engine.draws import stream_seed
 from loadr.engine.feeders import Feeder
+from loadr.engine.page import REQUESTS_STARTED
 from loadr.engine.recorder import Recorder, RequestSeries, ScenarioRecorder
 from loadr.engine.requests import Target
 from loadr.engine.response import Response
@@ -77,7 +78,7 @@ class NotedHttp:
     ) -> Response:
         request = Sent(series, target, head, body, timeout_ns)
         self.sent.append(request)
-        series.scenario.requests_started += 1
+        series.scenario.counts[REQUESTS_STARTED] += 1
         return self.answer_with(request)
 
     def abort(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from loadr.clock import boottime_ns
 from loadr.engine.channel import ScenarioLedger
-from loadr.engine.page import REQUESTS_FINISHED, REQUESTS_STARTED
+from loadr.engine.page import REQUESTS_FINISHED, REQUESTS_STARTED, block_of
 from loadr.engine.pool import WorkerPool
 from loadr.engine.pool_events import (
     PoolArmed,
@@ -97,7 +97,7 @@ class PoolBench:
         finished = await self.event(PoolFinished)
         for ledger in finished.ledgers:
             assert ledger.planned == ledger.started + ledger.dropped + ledger.missed
-            assert ledger.started == ledger.finished + ledger.interrupted
+            assert ledger.started == ledger.finished + ledger.interrupted + ledger.lost
         return finished
 
     async def run(self, plan: Plan, files_dir: Path = Path()) -> PoolFinished:
@@ -126,10 +126,21 @@ class PoolBench:
                 together.merge(delta.histogram)
         return together
 
+    def _blocks(self) -> list[list[list[int]]]:
+        """What the page of each worker says of each scenario."""
+        assert self._plan is not None
+        scenarios = range(len(self._plan.scenarios))
+        pages = [member.process.page.words for member in self.pool._members]
+        return [[block_of(words, index).tolist() for index in scenarios] for words in pages]
+
+    def finished_by_worker(self) -> list[int]:
+        """Requests finished, by the page of each worker."""
+        return [sum(block[REQUESTS_FINISHED] for block in blocks) for blocks in self._blocks()]
+
     def page_requests(self) -> tuple[int, int]:
         """Requests started and finished, by the pages of shared memory."""
-        pages = [member.process.page.words for member in self.pool._members]
-        return sum(words[REQUESTS_STARTED] for words in pages), sum(words[REQUESTS_FINISHED] for words in pages)
+        started = sum(block[REQUESTS_STARTED] for blocks in self._blocks() for block in blocks)
+        return started, sum(self.finished_by_worker())
 
     def account(self, target: TargetProcess, ledgers: tuple[ScenarioLedger, ...]) -> int:
         """Requests by target, recorder, ledger and page: equal, or it fails."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,7 +18,9 @@ import msgspec
 
 from loadr.api.facade import MAX_FILE_BYTES
 from loadr.errors import ArgumentInvalid, FleetFault, Unreachable
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.transport.address import parse_address
+from loadr.transport.tokens import read_token
 from loadr.units import format_bytes
 
 if TYPE_CHECKING:
@@ -40,15 +44,34 @@ class LoadedPlan(Protocol):
     def files(self) -> Mapping[str, Path]: ...
 
 
+class _Submitted(msgspec.Struct):
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """What the API may ask for. ``ca``: who signed its certificate (None: whom this machine trusts)."""
+
+    ca: Path | None = None
+    token_file: Path | None = None
+
+
 class ControllerClient:
-    """``address`` is HOST:PORT of a controller's API. Raises `ArgumentInvalid` when it is none.
+    """``address`` is HOST:PORT of a controller's API. Off loopback, and where a CA is given, TLS is spoken.
+
+    Raises `ArgumentInvalid` when ``address`` is none, or what ``access`` names can not be used.
 
     Every method blocks, a few times `REQUEST_S` at most. They raise `Unreachable` when nobody, or something else,
     answers, and `FleetFault` or `ArgumentInvalid` with the controller's own words when it says no.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: ApiAccess | None = None) -> None:
         self._address = parse_address(address)
+        access = access or ApiAccess()
+        self._token = "" if access.token_file is None else read_token(access.token_file, "--api-token-file")
+        self._tls: ssl.SSLContext | None = None
+        if access.ca is not None or not self._address.loopback:
+            self._tls = _trusting(access.ca)
 
     @property
     def address(self) -> str:
@@ -80,11 +103,20 @@ class ControllerClient:
             )
         self._checked("PUT", f"/v1/files/{digest}", data, "application/octet-stream")
 
-    def submit(self, plan_json: bytes, *, expect_agents: int = 0) -> str:
-        """Begin a run of a plan whose files are there; its id. ``expect_agents`` 0: as many as there are."""
-        body = msgspec.json.encode({"plan": msgspec.Raw(plan_json), "expect_agents": expect_agents})
-        answer = self._decode(self._checked("POST", "/v1/runs", body)[1], dict)
-        return str(answer["run_id"])
+    def submit(
+        self,
+        plan_json: bytes,
+        *,
+        expect_agents: int = 0,
+        labels: Mapping[str, str] | None = None,
+        wait_s: float | None = None,
+        secrets: Mapping[str, str] = NO_SECRETS,
+    ) -> str:
+        """Begin a run of a plan whose files are there; its id. ``expect_agents`` 0: as many as there are; only
+        those with all of ``labels`` count."""
+        wish = {"expect_agents": expect_agents, "labels": labels or {}, "wait_s": wait_s}
+        body = msgspec.json.encode({"plan": msgspec.Raw(plan_json), "secrets": dict(secrets), **wish})
+        return self._decode(self._checked("POST", "/v1/runs", body)[1], _Submitted).run_id
 
     def view(self, run_id: str) -> LiveView:
         """The live view of a run."""
@@ -102,6 +134,12 @@ class ControllerClient:
     def stop(self, run_id: str, *, graceful: bool) -> None:
         """Let iterations finish, or interrupt them."""
         self._checked("POST", f"/v1/runs/{run_id}/stop", msgspec.json.encode({"graceful": graceful}))
+
+    def change(self, run_id: str, kind: str, scenario: str = "", value: str = "") -> tuple[float, float]:
+        """Change a live run; the instant of effect in seconds of the run, and how far off that is."""
+        body = msgspec.json.encode({"kind": kind, "scenario": scenario, "value": value})
+        answer = self._decode(self._checked("POST", f"/v1/runs/{run_id}/changes", body)[1], dict)
+        return float(answer["at_s"]), float(answer["in_s"])
 
     def _get(self, path: str) -> bytes:
         return self._checked("GET", path)[1]
@@ -125,14 +163,18 @@ class ControllerClient:
     def _request(
         self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._address.host, self._address.port, timeout=REQUEST_S)
+        connection = self._connection()
         headers = {"Host": str(self._address), "Connection": "close"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         if body is not None:
             headers["Content-Type"] = content_type
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
+        except ssl.SSLError as error:
+            raise self._not_trusted(error) from None
         except (http.client.HTTPException, ConnectionResetError) as error:
             raise self._stranger(type(error).__name__) from None
         except TimeoutError:
@@ -148,6 +190,23 @@ class ControllerClient:
         finally:
             connection.close()
 
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._address.host, self._address.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=REQUEST_S)
+        return http.client.HTTPSConnection(host, port, timeout=REQUEST_S, context=self._tls)
+
+    def _not_trusted(self, error: ssl.SSLError) -> FleetFault:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return FleetFault(
+                f"the certificate of the API at {self._address} is not to be trusted: {error.verify_message}",
+                hint="give --api-ca the authority that signed it, and dial a name that stands in it",
+            )
+        return Unreachable(
+            f"the API at {self._address} does not speak TLS ({error.reason})",
+            hint="leave --api-ca out for an API on loopback, or start the controller with --api-tls-cert",
+        )
+
     def _decode(self, body: bytes, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(body, type=kind)
@@ -157,8 +216,17 @@ class ControllerClient:
     def _stranger(self, detail: str) -> Unreachable:
         return Unreachable(
             f"what answers at {self._address} is not the API of a controller of this version ({detail})",
-            hint="give the controller's --api address (not its --bind address), and use one version on both ends",
+            hint="give the controller's --api address (not its --bind address), and --api-ca if it speaks TLS;"
+            " use one version on both ends",
         )
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        what = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else "can not be read"
+        raise ArgumentInvalid(f"{ca} (--api-ca) {what}", hint="give the controller's ca.pem") from None
 
 
 class RemoteRun:
@@ -168,10 +236,21 @@ class RemoteRun:
     """
 
     def __init__(
-        self, loaded: LoadedPlan, address: str, *, on_view: Callable[[LiveView], None] = lambda _: None
+        self,
+        loaded: LoadedPlan,
+        address: str,
+        *,
+        access: ApiAccess | None = None,
+        secrets: Secrets = NO_SECRETS,
+        on_view: Callable[[LiveView], None] = lambda _: None,
+        expect_agents: int = 0,
+        labels: Mapping[str, str] | None = None,
+        wait_s: float | None = None,
     ) -> None:
         self._loaded = loaded
-        self._client = ControllerClient(address)
+        self._wish: dict[str, Any] = {"expect_agents": expect_agents, "labels": labels, "wait_s": wait_s}
+        self._client = ControllerClient(address, access)
+        self._secrets = secrets
         self._on_view = on_view
         self._stops = 0
         self._stops_sent = 0
@@ -186,7 +265,9 @@ class RemoteRun:
         await self._upload()
         if self._stops:
             raise FleetFault("stopped before the run began")
-        run_id = await asyncio.to_thread(self._client.submit, self._loaded.plan.canonical_json())
+        run_id = await asyncio.to_thread(
+            self._client.submit, self._loaded.plan.canonical_json(), secrets=self._secrets, **self._wish
+        )
         heard_s = self._now_s()
         while True:
             self._woken.clear()

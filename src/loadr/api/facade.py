@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from loadr.masking import Secrets
     from loadr.plan.model import Plan
+    from loadr.schedule.change import Change, ChangeKind
     from loadr.verdict.model import LiveView, Summary
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # of one upload, which is held in memory
@@ -24,8 +26,11 @@ class ControllerFacade(Protocol):
     def put_file(self, digest: str, data: bytes) -> None:
         """Keep an uploaded file whose digest was checked. Raises `FleetFault` without room."""
 
-    def submit(self, plan: Plan, *, expect_agents: int) -> str:
-        """Begin a run; its id. 0 agents: as many as there are, at least one. Raises `FleetFault`: another run is
+    def submit(
+        self, plan: Plan, *, expect_agents: int, labels: Mapping[str, str], wait_s: float | None, secrets: Secrets
+    ) -> str:
+        """Begin a run; its id. 0 agents: as many as there are, at least one. Only those with all
+        of ``labels`` count. Raises `FleetFault`: another run is
         going on, or a file of the plan was not uploaded."""
 
     @property
@@ -37,6 +42,9 @@ class ControllerFacade(Protocol):
 
     def summary(self, run_id: str) -> Summary | None:
         """The summary of a run that is over; else None."""
+
+    def change(self, run_id: str, kind: ChangeKind, scenario: str, value: str) -> tuple[Change, int]:
+        """Change a live run; what was changed, and in how many nanoseconds. Raises `FleetFault` in words."""
 
     def stop(self, run_id: str, *, graceful: bool) -> None:
         """Let iterations finish, or interrupt them."""

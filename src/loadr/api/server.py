@@ -4,10 +4,11 @@
     HEAD /v1/files/{sha256}             200: the file is here; 404: upload it
     PUT  /v1/files/{sha256}             the raw bytes, at most 64 MiB
     GET  /v1/runs                       {runs: ids of known runs, oldest first}
-    POST /v1/runs                       {plan, expect_agents?} → 201 {run_id}; the plan's files come first
+    POST /v1/runs                       {plan, expect_agents?, labels?, wait_s?, secrets?} → 201 {run_id}
     GET  /v1/runs/{id}                  the live view (`loadr.verdict.model.LiveView`)
     GET  /v1/runs/{id}/summary          the summary (`Summary`); 202 while the run is going on
     POST /v1/runs/{id}/stop             {graceful?: true} → 202
+    POST /v1/runs/{id}/changes          {kind, scenario?, value?} → 200 {at_s, in_s}: pause, resume, rate …
 
 Bodies are JSON. An error is ``{"error": …, "hint": …}``, an invalid plan also has ``faults``.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -30,9 +31,13 @@ from starlette.routing import Route
 
 from loadr.api.answers import answer_exception, error_answer, json_answer
 from loadr.api.facade import MAX_FILE_BYTES, ControllerFacade
-from loadr.api.guard import LoopbackGuard
+from loadr.api.guard import Guard
 from loadr.errors import ArgumentInvalid, LoadrError
+from loadr.masking import Secrets
 from loadr.plan.model import Plan
+from loadr.schedule.change import ChangeKind
+from loadr.transport.tokens import TokenReader
+from loadr.units import NS_PER_S
 
 MAX_JSON_BYTES = 2 * 1024 * 1024
 
@@ -40,10 +45,25 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``plan``: canonical JSON of a `Plan`. ``expect_agents`` 0: as many as there are, at least one."""
+    """``plan``: canonical JSON of a `Plan`. ``expect_agents`` 0: as many as there are, at least one, at once.
+    Only agents with all of ``labels`` count. ``wait_s``: how long so many are waited for."""
 
     plan: msgspec.Raw
     expect_agents: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
+    labels: dict[str, str] = {}
+    wait_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
+    secrets: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Submission(expect_agents={self.expect_agents})"
+
+
+class ChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``scenario`` "" is all of them; ``value`` a decimal number as text: VUs, iterations a second, a factor."""
+
+    kind: Literal["pause", "resume", "rate", "factor", "scale"]
+    scenario: str = ""
+    value: str = ""
 
 
 class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,8 +77,10 @@ class _TooLarge(Exception):
     """A body is over its limit."""
 
 
-def create_app(controller: ControllerFacade) -> Starlette:
-    """The ASGI application over ``controller``."""
+def create_app(
+    controller: ControllerFacade, *, tokens: TokenReader | None = None, loopback_only: bool = True
+) -> Starlette:
+    """The ASGI application over ``controller``; see `Guard` for who is served."""
     routes = _Routes(controller)
     return Starlette(
         routes=[
@@ -70,8 +92,9 @@ def create_app(controller: ControllerFacade) -> Starlette:
             Route("/v1/runs/{run_id}", routes.view),
             Route("/v1/runs/{run_id}/summary", routes.summary),
             Route("/v1/runs/{run_id}/stop", routes.stop, methods=["POST"]),
+            Route("/v1/runs/{run_id}/changes", routes.change, methods=["POST"]),
         ],
-        middleware=[Middleware(LoopbackGuard)],
+        middleware=[Middleware(Guard, tokens=tokens, loopback_only=loopback_only)],
         exception_handlers={kind: answer_exception for kind in (LoadrError, HTTPException, Exception)},
     )
 
@@ -113,7 +136,13 @@ class _Routes:
                 f"the plan is not valid here: {place}: {first['msg']}",
                 hint="do `loadr version` and the controller's /v1/status name the same version?",
             ) from None
-        run_id = self._controller.submit(plan, expect_agents=submission.expect_agents)
+        run_id = self._controller.submit(
+            plan,
+            expect_agents=submission.expect_agents,
+            labels=submission.labels,
+            wait_s=submission.wait_s,
+            secrets=Secrets(submission.secrets),
+        )
         return json_answer({"run_id": run_id}, 201)
 
     async def view(self, request: Request) -> Response:
@@ -136,6 +165,15 @@ class _Routes:
             return _unknown_run(request)
         self._controller.stop(run_id, graceful=stop.graceful)
         return json_answer({"run_id": run_id}, 202)
+
+    async def change(self, request: Request) -> Response:
+        run_id = request.path_params["run_id"]
+        wanted = await _read_json(request, ChangeRequest)
+        if run_id not in self._controller.run_ids:
+            return _unknown_run(request)
+        kind = ChangeKind[wanted.kind.upper()]
+        change, in_ns = self._controller.change(run_id, kind, wanted.scenario, wanted.value)
+        return json_answer({"at_s": change.at_run_ns / NS_PER_S, "in_s": in_ns / NS_PER_S})
 
 
 def _unknown_run(request: Request) -> Response:

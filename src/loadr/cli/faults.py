@@ -15,8 +15,6 @@ import click
 
 from loadr.errors import ExitCode, InternalFault, LoadrError, PlanInvalid
 
-ISSUES = "https://github.com/loadr/loadr/issues"
-
 
 def report_fault(fault: BaseException, stream: TextIO | None = None) -> int:
     """One clear message for ``fault``; returns the exit code that goes with it."""
@@ -42,7 +40,7 @@ def report_fault(fault: BaseException, stream: TextIO | None = None) -> int:
         return ExitCode.INVALID
     name = type(fault).__name__
     out.write(f"loadr: this is a bug in loadr: {name}: {_first_line(fault)}\n")
-    out.write(f"  hint: run it again with LOADR_DEBUG=1 and report the traceback at {ISSUES}\n")
+    out.write("  hint: run it again with LOADR_DEBUG=1 and report the traceback to the project\n")
     _show_trace(fault, out)
     return ExitCode.INTERNAL
 

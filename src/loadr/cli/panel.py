@@ -17,6 +17,9 @@ from loadr.report.figures import clean, clip, count, ms, observed, percent, vus,
 from loadr.verdict.model import LiveAgent, LiveView
 
 WIDTH = 80
+SPARE = (
+    2  # a terminal echoes Ctrl-C as ^C behind the panel; if that wrapped, the panel's frame would be left behind
+)
 _AGENTS_SHOWN = 8
 _THRESHOLDS_SHOWN = 6
 
@@ -34,7 +37,8 @@ class Panel:
         if not self._open:
             self._live.start()
             self._open = True
-        self._live.update(draw(view, min(WIDTH, self._console.width), utf8=self._utf8), refresh=True)
+        width = min(WIDTH, self._console.width - SPARE)
+        self._live.update(draw(view, width, utf8=self._utf8), refresh=True)
 
     def notice(self, text: str) -> None:
         self._console.print(Text(text, style="yellow"))

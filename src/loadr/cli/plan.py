@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from loadr.cli.values import duration_ns, pair
+from loadr.cli.values import AGENTS, SEED, VUS, duration_ns, pair
 
 
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
-@click.option("--agents", type=click.IntRange(1, 256), default=1, show_default=True, help="Size of the fleet.")
+@click.option("--agents", type=AGENTS, metavar="N", default=1, show_default=True, help="Size of the fleet.")
 @click.option("-e", "--env", type=pair, metavar="KEY=VALUE", multiple=True, help="A value of `env` in the plan.")
-@click.option("--vus", type=click.IntRange(1, 1_000_000), help="As in `loadr run`.")
+@click.option("--vus", type=VUS, metavar="N", help="As in `loadr run`.")
 @click.option("--duration", type=duration_ns, metavar="TIME", help="As in `loadr run`.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="As in `loadr run`.")
+@click.option("--seed", type=SEED, metavar="N", help="As in `loadr run`.")
 def plan(
     plan: Path,
     agents: int,

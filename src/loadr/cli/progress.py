@@ -56,7 +56,7 @@ class PlainLines(Silence):
         if view.state != self._state:
             self._state = view.state
             self._write(state_line(view))
-        has_figures = view.requests > 0 or view.elapsed_s >= PATIENCE_S
+        has_figures = view.rate_per_s > 0 or view.elapsed_s >= PATIENCE_S
         if view.state in ("running", "stopping") and view.elapsed_s >= self._next_s and has_figures:
             self._next_s = (view.elapsed_s // LINE_EVERY_S + 1) * LINE_EVERY_S
             self._write(view_line(view))
@@ -91,14 +91,7 @@ def state_line(view: LiveView) -> str:
 def view_line(view: LiveView) -> str:
     """One view in one line of at most 80 columns in ordinary runs."""
     parts = [f"{whole_seconds(view.elapsed_s)}/{whole_seconds(view.planned_s)}", rate_words(view)]
-    parts += [
-        f"p{key} {ms(value)}"
-        for key, value in (
-            ("50", view.percentiles.p50),
-            ("95", view.percentiles.p95),
-            ("99", view.percentiles.p99),
-        )
-    ]
+    parts += [f"p95 {ms(view.percentiles.p95)}", f"p99 {ms(view.percentiles.p99)}"]
     parts.append(f"failed {count(view.failed)}" + (f" ({percent(view.failed_fraction)})" if view.failed else ""))
     parts.append(vus(view.vus))
     if view.dropped or view.missed:

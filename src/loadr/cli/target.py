@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from loadr.cli.values import bind_address
+from loadr.cli.values import SEED, bind_address, whole
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -20,11 +20,20 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
     show_default=True,
     help="Port 0 is any free one.",
 )
-@click.option("--delay", default="", help="50ms, uniform:10ms,50ms, exponential:20ms or lognormal:20ms,0.5.")
-@click.option("--error-rate", default="0", help="Part of the answers that are a 500, 0 to 1.  [default: 0]")
-@click.option("--size", default="0", help="Fill answers up to this size, such as 2KB.")
-@click.option("--seed", type=int, default=0, help="Of delays and errors.")
-@click.option("--record-arrivals", type=click.IntRange(0), default=0, help="Keep the last N instants of arrival.")
+@click.option(
+    "--delay",
+    metavar="DELAY",
+    default="",
+    help="Of every answer: 50ms, uniform:10ms,50ms, exponential:20ms or lognormal:20ms,0.5.",
+)
+@click.option(
+    "--error-rate", metavar="RATE", default="0", help="Part of the answers that are a 500, 0 to 1.  [default: 0]"
+)
+@click.option("--size", metavar="SIZE", default="0", help="Fill answers up to this size, such as 2KB.")
+@click.option("--seed", type=SEED, metavar="N", default=0, help="Of the draws of delays and errors.")
+@click.option(
+    "--record-arrivals", type=whole(0, 10**8), metavar="N", default=0, help="Keep the last N instants of arrival."
+)
 @click.option("--tls-cert", type=_FILE, help="Serve https with this certificate (PEM).")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option("--until-stdin-ends", is_flag=True, help="End when standard input is closed.")

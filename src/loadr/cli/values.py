@@ -1,4 +1,4 @@
-"""The kinds of values that flags take: durations, ``KEY=VALUE`` pairs, addresses, worker counts.
+"""The kinds of values that flags take: durations, whole numbers, ``KEY=VALUE`` pairs, addresses, worker counts.
 
 Each is a function from the text of a flag to its value that raises `click.BadParameter` in words for a person.
 """
@@ -6,12 +6,15 @@ Each is a function from the text of a flag to its value that raises `click.BadPa
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from loadr.units import parse_duration_ns
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_CORPUS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 MAX_WORKERS = 1024
 
 
@@ -26,12 +29,39 @@ def duration_ns(text: str) -> int:
     return ns
 
 
+def whole(low: int, high: int) -> Callable[[str | int], int]:
+    """The kind of a whole number from ``low`` to ``high``."""
+
+    def number(text: str | int) -> int:
+        digits = str(text)
+        if not digits.isascii() or not digits.isdigit() or len(digits) > 20 or not low <= int(digits) <= high:
+            raise click.BadParameter(f"{digits[:40]!r} is not a whole number from {low} to {high}")
+        return int(digits)
+
+    return number
+
+
+AGENTS = whole(1, 256)
+VUS = whole(1, 1_000_000)
+SEED = whole(0, 2**63 - 1)
+
+
 def pair(text: str) -> tuple[str, str]:
     """``KEY=VALUE`` → (key, value); the value may hold further ``=``."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
     return key, value
+
+
+def corpus(text: str) -> tuple[str, Path]:
+    """``NAME=PATH`` → (name, path)."""
+    name, equals, path = text.partition("=")
+    if not equals or not path or not _CORPUS_NAME.fullmatch(name):
+        raise click.BadParameter(
+            f"{text!r} is not of the form NAME=PATH; a name is of letters, digits, _ and -, at most 64"
+        )
+    return name, Path(path)
 
 
 def address(text: str) -> str:

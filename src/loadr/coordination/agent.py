@@ -21,6 +21,7 @@ from loadr.coordination.messages import (
     Assignment,
     ControllerBeat,
     ControllerMessage,
+    Corpus,
     Desired,
     Drain,
     FaultKind,
@@ -37,6 +38,7 @@ from loadr.coordination.story import Story
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 from loadr.coordination.timing import TIMING, Timing
 from loadr.errors import ExitCode, InternalFault, PeerFault
+from loadr.units import NS_PER_MS, format_duration_ns
 
 KEPT_BEATS = 64  # sent and not yet answered; silence closes the link long before there are as many
 KEPT_RUNS = 4  # whose last messages nobody has taken yet
@@ -55,6 +57,7 @@ class AgentConfig:
     weight: int
     labels: Mapping[str, str] = field(default_factory=dict)
     features: tuple[str, ...] = ()
+    corpora: tuple[Corpus, ...] = ()
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
 
@@ -136,8 +139,9 @@ class AgentCore:
         self._timing = timing
         self._out = Outbox()
         self._clock = PeerClock()
-        self._runs: dict[str, AgentRun] = {}
+        self._runs: dict[tuple[str, int], AgentRun] = {}  # by run id and generation, in the order they came
         self._health = io.HealthSampled(0.0, 0, 0, 0, 0, 0, 0)
+        self._health_at_ns = 0
         self._draining = ""
         self._drain_until_ns: int | None = None
 
@@ -165,8 +169,9 @@ class AgentCore:
                 run.pass_time(now_ns)
             self._dispatch(event, now_ns)
             self._wake(now_ns)
-            for run in self._runs.values():
-                run.pump(now_ns)
+            # Every run is asked.
+            if any([run.pump(now_ns) for run in self._runs.values()]):
+                self._ride_along(now_ns)
         except PeerFault as fault:
             self._out.log("error", f"the controller broke the protocol: {fault.message}\n{self.story.text(20)}")
             self._break_off(fault.message, now_ns)
@@ -193,8 +198,8 @@ class AgentCore:
         return min(due, default=None)
 
     @property
-    def runs(self) -> Mapping[str, AgentRun]:
-        """The runs that are known, for tests and for people."""
+    def runs(self) -> Mapping[tuple[str, int], AgentRun]:
+        """The runs that are known, by id and generation; for tests and for people."""
         return self._runs
 
     # --- dispatch -------------------------------------------------------------------------------------------
@@ -207,16 +212,16 @@ class AgentCore:
         elif isinstance(event, io.LinkDown):
             self._step(LinkInput.LINK_DOWN, event, now_ns)
         elif isinstance(event, io.HealthSampled):
-            self._health = event
+            self._health, self._health_at_ns = event, now_ns
         elif isinstance(event, io.DrainRequested):
             self._step(LinkInput.DRAIN, event, now_ns)
         elif isinstance(event, io.ChunkStored):
-            run = self._runs.get(event.run_id)
+            run = self._newest(event.run_id)
             if run is not None:
                 run.handle(RunInput.CHUNK_STORED, now_ns, event)
         elif not isinstance(event, io.TimePassed):
-            run = self._runs.get(event.run_id)
-            if run is not None and run.generation == event.generation:
+            run = self._runs.get((event.run_id, event.generation))
+            if run is not None:
                 run.handle(_RUN_INPUT_OF[type(event)], now_ns, event)
                 if isinstance(event, io.EnginePrepared):
                     self._probe(now_ns)
@@ -292,7 +297,8 @@ class AgentCore:
             features=config.features,
             active_runs=tuple(run.active(now_ns) for run in self._runs.values()),
             last_controller=self._controller_id,
-            wall_unix_ms=self._health.wall_unix_ms,
+            wall_unix_ms=self._wall_unix_ms(now_ns),
+            corpora=config.corpora,
         )
         self._out.do(io.Send(register))
 
@@ -316,14 +322,17 @@ class AgentCore:
         self._out.online = True
         self._heard_ns = now_ns
         self._heard_sent_ns = self._beats[0][1]
-        resumed = {resume.run_id: resume for resume in session.runs if not resume.abandon}
-        for run in list(self._runs.values()):
-            if run.run_id in resumed:
-                run.resume(resumed[run.run_id].resume_seq, now_ns)
+        resumed = {(r.run_id, r.generation): r for r in session.runs if not r.abandon}
+        for key, run in list(self._runs.items()):
+            if key in resumed:
+                run.resume(resumed[key].resume_seq, now_ns)
             else:
                 self._out.log("info", f"run {run.run_id}: the controller has no use for it any more")
                 self._forget(run)
-        self._probe(now_ns)
+        if self._clock.best(now_ns) is None:
+            self._probe(now_ns)
+        else:
+            self._beat(now_ns)  # the same clock as before; a fleet that comes back at once has enough to say
 
     def _refuse(self, refused: Refused, now_ns: int) -> None:
         hint = f" ({refused.hint})" if refused.hint else ""
@@ -341,6 +350,11 @@ class AgentCore:
         if self.state is L.ONLINE:
             self._probes_left = self._timing.probes - 1
             self._beat(now_ns)
+
+    def _wall_unix_ms(self, now_ns: int) -> int:
+        """The wall clock now, by the last sample; 0 before there is one."""
+        sampled = self._health.wall_unix_ms
+        return sampled + (now_ns - self._health_at_ns) // NS_PER_MS if sampled else 0
 
     def _mind_session(self, _: object, now_ns: int) -> None:
         if now_ns >= self._heard_ns + self._timing.suspect_for(self._lease_ns):
@@ -371,9 +385,16 @@ class AgentCore:
                 rtt_ns=best.rtt_ns if best else 0,
                 clock_offset_ns=best.offset_ns if best else 0,
                 clock_bound_ns=best.bound_ns(now_ns) if best else 0,
-                wall_unix_ms=health.wall_unix_ms,
+                wall_unix_ms=self._wall_unix_ms(now_ns),
+                draining=bool(self._draining),
             )
         )
+
+    def _ride_along(self, now_ns: int) -> None:
+        """A beat that is due soon goes with the batch: the link makes one message of them."""
+        interval_ns = min(self._session.beat_ns, self._timing.beat_for(self._lease_ns))
+        if self.state is L.ONLINE and now_ns < self._beat_due_ns <= now_ns + interval_ns // 2:
+            self._beat(now_ns)
 
     def _hear(self, beat: ControllerBeat, now_ns: int) -> None:
         while self._beats and self._beats[0][0] < beat.echo_number:
@@ -387,13 +408,13 @@ class AgentCore:
         self._last_beat = beat, now_ns
         self._clock.exchange(sent_ns, beat.echo_received_mono_ns, beat.sent_mono_ns, now_ns)
         for ack in beat.acks:
-            run = self._runs.get(ack.run_id)
+            run = self._runs.get((ack.run_id, ack.generation))
             if run is not None and not run.uplink.acknowledge(ack.seq):
                 raise PeerFault(f"run {ack.run_id}: batch {ack.seq} was acknowledged, and never sent")
         for grant in beat.grants:
-            run = self._runs.get(grant.run_id)
+            run = self._runs.get((grant.run_id, grant.generation))
             if run is not None:
-                run.grant(grant.generation, sent_ns + grant.lease_ns)
+                run.grant(sent_ns + grant.lease_ns)
         self._lease_ns = min((g.lease_ns for g in beat.grants), default=self._session.lease_ns)
         self._beat_due_ns = min(self._beat_due_ns, now_ns + self._timing.beat_for(self._lease_ns))
         if self._probes_left:
@@ -406,18 +427,18 @@ class AgentCore:
         if isinstance(message, Assignment):
             self._take(message, now_ns)
         elif isinstance(message, FileChunk):
-            run = self._runs.get(message.run_id)
+            run = self._newest(message.run_id)
             if run is not None:
                 run.handle(RunInput.CHUNK, now_ns, message)
         elif isinstance(message, Desired):
-            run = self._runs.get(message.run_id)
-            if run is not None and message.phase is RunPhase.NONE and message.generation == run.generation:
+            run = self._runs.get((message.run_id, message.generation))
+            if run is not None and message.phase is RunPhase.NONE:
                 self._forget(run)
-            elif run is not None:
-                run.desire(message, now_ns)
+            elif run is not None and run.desire(message, now_ns):
+                self._beat(now_ns)  # that it was applied is awaited where load moves
 
     def _take(self, assignment: Assignment, now_ns: int) -> None:
-        known = self._runs.get(assignment.run_id)
+        known = self._newest(assignment.run_id)
         if known is not None and known.generation >= assignment.generation:
             known.handle(RunInput.ASSIGNED, now_ns)
             return
@@ -432,7 +453,7 @@ class AgentCore:
             oldest = next(iter(self._runs.values()))
             self._out.log("warning", f"run {oldest.run_id}: its last messages were never taken; given up")
             self._forget(oldest)
-        self._runs[assignment.run_id] = AgentRun(
+        self._runs[assignment.run_id, assignment.generation] = AgentRun(
             assignment,
             now_ns=now_ns,
             heard_ns=self._heard_sent_ns,
@@ -444,8 +465,12 @@ class AgentCore:
         )
         self._beat(now_ns)  # the first lease comes with its answer
 
+    def _newest(self, run_id: str) -> AgentRun | None:
+        """The latest generation of a run that is known here."""
+        return next((run for run in reversed(self._runs.values()) if run.run_id == run_id), None)
+
     def _forget(self, run: AgentRun) -> None:
-        del self._runs[run.run_id]
+        del self._runs[run.run_id, run.generation]
         self._out.do(io.ForgetRun(run.run_id, run.generation))
 
     # --- leaving --------------------------------------------------------------------------------------------
@@ -465,6 +490,15 @@ class AgentCore:
                 self._forget(run)
             else:
                 run.handle(RunInput.DRAIN, now_ns, event.reason)
+        if self.state is L.ONLINE:
+            self._beat(now_ns)  # the controller deals its share to others
+        if self._runs:
+            limit = format_duration_ns(self._timing.drain_ns)
+            self._out.log(
+                "info",
+                f"{event.reason}: leaving when the load has ended and everything is delivered, in {limit} at the "
+                "latest; told again, at once",
+            )
 
     def _drain_on(self, now_ns: int) -> None:
         if all(run.uplink.is_drained for run in self._runs.values()):

@@ -11,6 +11,7 @@ The shell's side of the contract:
   files have come, `OpenSandbox` is asked again.
 * `StoreChunk` is answered by `ChunkStored`, or by `SandboxFailed` (disk full, digest does not match).
 * `PrepareEngine`, `ArmEngine`, `StartEngine` are answered by `EnginePrepared`, `EngineArmed`, `EngineStarted`.
+* `ReshareEngine` may come any number of times after `StartEngine`; the latest holds.
 * `StopEngine` is answered by `EngineFinished` in bounded time, in whatever state the engine is, if it was armed;
   a normal end is reported by the same event. Nothing of a run follows its `EngineFinished`.
 * `ForgetRun` ends whatever the run still has (engine, sandbox) at once; nothing needs to be reported.
@@ -19,7 +20,7 @@ The shell's side of the contract:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadr.coordination.messages import (
     AgentMessage,
@@ -30,7 +31,9 @@ from loadr.coordination.messages import (
     ManifestFile,
     RunEventKind,
 )
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.metrics.delta import IntervalDelta
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
 
 # --- events --------------------------------------------------------------------------------------------------
@@ -142,12 +145,14 @@ class EngineInterval:
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """WORKER_LOST, SCRIPT_EXCEPTION or ABORT_REQUESTED, in words."""
+    """WORKER_LOST, SCRIPT_EXCEPTION or ABORT_REQUESTED, in words. ``unreported``: what a lost worker had counted
+    and never reported, by scenario."""
 
     run_id: str
     generation: int
     kind: RunEventKind
     detail: str
+    unreported: tuple[Ledger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +232,7 @@ class PrepareEngine:
     run_id: str
     generation: int
     plan_json: bytes
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,16 @@ class StartEngine:
     run_id: str
     generation: int
     start_mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReshareEngine:
+    """The agent's whole share, each from its ``from_run_ns`` on, and all changes of the run so far."""
+
+    run_id: str
+    generation: int
+    shares: tuple[ScenarioShare, ...]
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +309,7 @@ AgentEffect = (
     | PrepareEngine
     | ArmEngine
     | StartEngine
+    | ReshareEngine
     | SetLease
     | StopEngine
     | ForgetRun

@@ -12,6 +12,7 @@ from enum import Enum
 from loadr.coordination import agent_io as io
 from loadr.coordination.clock import PeerClock
 from loadr.coordination.messages import (
+    MAX_WORDS_CHARACTERS,
     ActiveRun,
     Armed,
     Assignment,
@@ -29,6 +30,7 @@ from loadr.coordination.timing import Timing
 from loadr.coordination.transfer import Transfer
 from loadr.coordination.uplink import Uplink
 from loadr.errors import InternalFault, PeerFault
+from loadr.schedule.share import ScenarioShare
 
 
 class AgentRunState(Enum):
@@ -72,6 +74,7 @@ class RunInput(Enum):
     ENGINE_FINISHED = "workers are done"
     LEASE_ENDED = "the lease ran out"
     PREPARE_TIMED_OUT = "preparing took too long"
+    HAND_OVER_TIMED_OUT = "nobody has taken the share of an agent that is to leave"
     REGISTERED = "a new session goes on with this run"
     DRAIN = "the agent is to leave"
 
@@ -90,7 +93,7 @@ TABLE = Table(
         RunInput.ASSIGNED: Row({}, rest=IGNORE),
         RunInput.CHUNK: Row({"take_chunk": (S.FETCHING,)}, rest=IGNORE),
         RunInput.WANT_ARMED: Row({"arm": (S.READY,), FAULT: _BEFORE_READY}, rest=IGNORE),
-        RunInput.WANT_RUNNING: Row({"commit": (S.ARMED,), FAULT: _BEFORE_ARMED}, rest=IGNORE),
+        RunInput.WANT_RUNNING: Row({"commit": (S.ARMED,), "reshare": _LIVE, FAULT: _BEFORE_ARMED}, rest=IGNORE),
         RunInput.WANT_STOPPING: Row({"give_up": _BEFORE_ARMED, "stop": (S.ARMED, *_LIVE)}, rest=IGNORE),
         RunInput.WANT_KILLED: Row({"give_up": _BEFORE_ARMED, "kill": (S.ARMED, *_LIVE, S.STOPPING)}, rest=IGNORE),
         RunInput.SANDBOX_READY: Row({"prepare": (S.OPENING,), IGNORE: (S.FAILED,)}, rest=FAULT),
@@ -117,7 +120,8 @@ TABLE = Table(
             },
             rest=IGNORE,
         ),
-        RunInput.DRAIN: Row({"drain": _LIVE}, rest=IGNORE),
+        RunInput.DRAIN: Row({"hand_over": _LIVE}, rest=IGNORE),
+        RunInput.HAND_OVER_TIMED_OUT: Row({"drain": _LIVE}, rest=IGNORE),
     },
 )
 _FROM_CONTROLLER = frozenset(
@@ -161,6 +165,7 @@ class AgentRun:
         self.orphaned = False
         self.lease_end_ns: int | None = None  # as granted
         self.uplink = Uplink(self.run_id, self.generation, closes_after_ns, timing.frozen_limit)
+        self._timing = timing
         self._assignment = assignment
         self._gives_up_ns = heard_ns + lease_ns
         self._prepare_until_ns = now_ns + assignment.prepare_timeout_ns
@@ -168,6 +173,9 @@ class AgentRun:
         self._out = out
         self._transfer = Transfer(self.run_id, ())
         self._answer: Prepared | Armed | None = None
+        self._armed_shares: tuple[ScenarioShare, ...] = ()
+        self._hand_over_until_ns: int | None = None
+        self._leaves_because = ""
         self._start_mono_ns = 0
         self._start_bound_ns = 0
         self._out.do(io.OpenSandbox(self.run_id, self.generation, assignment.files))
@@ -200,6 +208,8 @@ class AgentRun:
             due.append(self._prepare_until_ns)
         if self.is_engaged and not self.orphaned:
             due.append(self._lease_end_ns)
+        if self._hand_over_until_ns is not None and self.state in _LIVE:
+            due.append(self._hand_over_until_ns)
         closing_ns = self.uplink.deadline_ns()
         if closing_ns is not None:
             due.append(closing_ns)
@@ -227,37 +237,44 @@ class AgentRun:
             self.handle(RunInput.LEASE_ENDED, now_ns)
         if self.state in _BEFORE_READY and now_ns >= self._prepare_until_ns:
             self.handle(RunInput.PREPARE_TIMED_OUT, now_ns)
+        if self._hand_over_until_ns is not None and now_ns >= self._hand_over_until_ns:
+            self._hand_over_until_ns = None
+            self.handle(RunInput.HAND_OVER_TIMED_OUT, now_ns)
 
-    def grant(self, generation: int, end_ns: int) -> None:
+    def grant(self, end_ns: int) -> None:
         """The lease of this generation now ends at ``end_ns``, if that is later. One that has ended is gone."""
-        if generation != self.generation or self.orphaned or not self.is_engaged:
+        if self.orphaned or not self.is_engaged:
             return
         if self.lease_end_ns is None or end_ns > self.lease_end_ns:
             self.lease_end_ns = end_ns
             if self.state in (S.ARMED, *_LIVE, S.STOPPING):
                 self._out.do(io.SetLease(self.run_id, self.generation, end_ns))
 
-    def desire(self, desired: Desired, now_ns: int) -> None:
-        """Apply a newer revision; older and equal ones, and those of another generation, do nothing."""
-        if desired.generation != self.generation or desired.revision <= self.revision:
-            return
+    def desire(self, desired: Desired, now_ns: int) -> bool:
+        """Apply a newer revision, and say whether it was one; older and equal ones do nothing."""
+        if desired.revision <= self.revision:
+            return False
         given = _WANTED.get(desired.phase)
         if given is None:
             self._out.log("warning", f"run {self.run_id}: phase {desired.phase.name} is not known here; ignored")
-            return
+            return False
         self.handle(given, now_ns, desired)
         self.revision = desired.revision
+        return True
 
-    def pump(self, now_ns: int) -> None:
-        """Freeze and send what is due."""
-        for message in self.uplink.pump(now_ns, online=self._out.online):
+    def pump(self, now_ns: int) -> bool:
+        """Freeze and send what is due; whether there was anything."""
+        messages = self.uplink.pump(now_ns, online=self._out.online)
+        for message in messages:
             self._out.send(message)
+        return bool(messages)
 
     # --- preparing ------------------------------------------------------------------------------------------
 
     def _prepare(self, _: object, __: int) -> None:
         self.state = S.PREPARING
-        self._out.do(io.PrepareEngine(self.run_id, self.generation, self._assignment.plan_json))
+        given = self._assignment
+        self._out.do(io.PrepareEngine(self.run_id, self.generation, given.plan_json, given.secrets))
 
     def _fetch(self, event: io.SandboxMissing, _: int) -> None:
         self.state = S.FETCHING
@@ -295,6 +312,7 @@ class AgentRun:
 
     def _arm(self, desired: Desired, _: int) -> None:
         self.state = S.ARMING
+        self._armed_shares = desired.shares
         self._out.do(io.ArmEngine(self.run_id, self.generation, desired.shares))
 
     def _armed(self, event: io.EngineArmed, now_ns: int) -> None:
@@ -322,6 +340,7 @@ class AgentRun:
     def _fail(self, fault: FaultKind, detail: str) -> None:
         """Say why, and let go of everything. Only the answer is kept, until the controller lets the run go."""
         early = self.state in _BEFORE_READY
+        detail = detail[:MAX_WORDS_CHARACTERS]
         self.state = S.FAILED
         self._out.do(io.ForgetRun(self.run_id, self.generation))
         if early:
@@ -360,6 +379,11 @@ class AgentRun:
         if self.lease_end_ns is not None:
             self._out.do(io.SetLease(self.run_id, self.generation, self.lease_end_ns))
         self._out.do(io.StartEngine(self.run_id, self.generation, start.mono_ns))
+        if desired.changes or desired.shares != self._armed_shares:
+            self._reshare(desired, now_ns)
+
+    def _reshare(self, desired: Desired, _: int) -> None:
+        self._out.do(io.ReshareEngine(self.run_id, self.generation, desired.shares, desired.changes))
 
     def _started(self, event: io.EngineStarted, _: int) -> None:
         self.state = S.RUNNING
@@ -374,7 +398,7 @@ class AgentRun:
         self.uplink.add_interval(event.interval)
 
     def _tell(self, event: io.EngineEvent, _: int) -> None:
-        self.uplink.add_event(event.kind, event.detail)
+        self.uplink.add_event(event.kind, event.detail, unreported=event.unreported)
 
     def _stop(self, desired: Desired, _: int) -> None:
         self._stop_engine(graceful=True, cause=desired.cause)
@@ -382,8 +406,13 @@ class AgentRun:
     def _kill(self, desired: Desired, _: int) -> None:
         self._stop_engine(graceful=False, cause=desired.cause)
 
-    def _drain(self, reason: object, _: int) -> None:
-        self._stop_engine(graceful=True, cause=f"the agent leaves: {reason}")
+    def _hand_over(self, reason: object, now_ns: int) -> None:
+        """Go on until the controller has dealt the share to others and says stop; not for ever."""
+        self._leaves_because = f"the agent leaves: {reason}"
+        self._hand_over_until_ns = now_ns + self._timing.hand_over_ns
+
+    def _drain(self, _: object, __: int) -> None:
+        self._stop_engine(graceful=True, cause=self._leaves_because)
 
     def _orphan(self, _: object, __: int) -> None:
         self.orphaned = True

@@ -51,17 +51,34 @@ class Sums:
                 out[scenario] = out.get(scenario, 0) + total
         return out
 
-    def differences(self, ledgers: Iterable[Ledger]) -> list[str]:
+    def ledgers(self, scenarios: Iterable[str]) -> tuple[Ledger, ...]:
+        """What was merged, as ledgers: of an agent whose own will not come."""
+        out = []
+        for scenario in scenarios:
+            merged = {name: self._totals[metric].get(scenario, 0) for metric, name in AUDITED.items()}
+            started = merged["finished"] + merged["interrupted"]
+            planned = started + merged["dropped"] + merged["missed"]
+            out.append(Ledger(scenario, planned=planned, started=started, **merged))
+        return tuple(out)
+
+    def differences(self, ledgers: Iterable[Ledger], unreported: Iterable[Ledger] = ()) -> list[str]:
         """What does not agree, one line each; empty if everything does.
+
+        ``unreported`` is what workers that died had counted and could not report any more.
 
         Series that were folded into `other` have lost their scenario: such a metric is compared in total.
         """
         books = {ledger.scenario: ledger for ledger in ledgers}
+        lacking: dict[str, list[Ledger]] = {}
+        for ledger in unreported:
+            lacking.setdefault(ledger.scenario, []).append(ledger)
         out = []
         for metric, name in AUDITED.items():
             merged = self._totals[metric]
             booked: dict[str, int] = {scenario: getattr(ledger, name) for scenario, ledger in books.items()}
-            if merged.get(""):
+            for scenario, lacks in lacking.items():
+                booked[scenario] = booked.get(scenario, 0) - sum(getattr(ledger, name) for ledger in lacks)
+            if merged.get("") or booked.get(""):
                 merged, booked = {"": self.total(metric)}, {"": sum(booked.values())}
             for scenario in sorted(merged.keys() | booked.keys()):
                 have, want = merged.get(scenario, 0), booked.get(scenario, 0)

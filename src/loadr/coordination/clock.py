@@ -74,4 +74,8 @@ class PeerClock:
         if best is None:
             return None
         mono_ns = controller_ns - best.offset_ns
-        return Conversion(mono_ns, max(best.bound_ns(now_ns), best.bound_ns(mono_ns)))
+        bound_ns = max(best.bound_ns(now_ns), best.bound_ns(mono_ns))
+        # The instant itself may lie a bound after the converted one, and clocks drift until then, too; and so on,
+        # always less. One more for the rounding of the other clock to whole nanoseconds.
+        beyond_ns = -(-2 * bound_ns * MAX_DRIFT_PPM // 1_000_000)
+        return Conversion(mono_ns, bound_ns + beyond_ns + 1)

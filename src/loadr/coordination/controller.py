@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from loadr.coordination import controller_io as io
-from loadr.coordination.controller_run import ControllerRun, Fact, RunInput, to_unix_ms
+from loadr.coordination.admission import MESSAGES_PER_S, Admission, StrangerLog
+from loadr.coordination.controller_run import ControllerRun, to_unix_ms
 from loadr.coordination.controller_session import (
     MAX_ACTIVE_RUNS,
     TABLE,
@@ -19,6 +20,7 @@ from loadr.coordination.controller_session import (
     SessionInput,
     Stream,
     refusal_of,
+    shown,
     view_of,
     wall_ms,
 )
@@ -40,6 +42,7 @@ from loadr.coordination.messages import (
     RunEvent,
 )
 from loadr.coordination.participant import Participant
+from loadr.coordination.run_table import Fact, RunInput
 from loadr.coordination.story import Story
 from loadr.coordination.table import FAULT, IGNORE
 from loadr.coordination.timing import TIMING, Timing
@@ -89,6 +92,9 @@ class ControllerCore:
         self._members: dict[str, Member] = {}
         self._views: dict[str, AgentView] = {}
         self._quarantine: dict[str, int] = {}  # agent id → until
+        self._losses: dict[str, list[int]] = {}  # agent id → when it was lost, of late
+        self._admission = Admission()
+        self._strangers = StrangerLog()
         self._runs: dict[str, ControllerRun] = {}
         self._current: ControllerRun | None = None
         self._sessions = 0
@@ -112,9 +118,15 @@ class ControllerCore:
             self._submit(event.request, now_ns)
         elif isinstance(event, io.StopRequested):
             self._stop(event, now_ns)
+        elif isinstance(event, io.ChangeRequested):
+            self._change_run(event, now_ns)
+        elif isinstance(event, io.TokensLoaded):
+            self._tell_wall(event.wall_unix_ms, now_ns)
+            self._admission.load(event.tokens)
         else:
             self._tell_wall(event.wall_unix_ms, now_ns)
         if self._current is not None and self._current.is_over:
+            self._current.downlink.forget_secrets()
             self._current = None
             self._look_soon(now_ns)  # leases, and so the patience with silence, may be others now
         effects, self._out = self._out, []
@@ -123,7 +135,7 @@ class ControllerCore:
 
     def deadline_ns(self) -> int | None:
         """When `TimePassed` matters next; None: not before another event."""
-        due = [self._check_ns, self._current.deadline_ns if self._current else None]
+        due = [self._check_ns, self._current.next_ns() if self._current else None]
         return min((at for at in due if at is not None), default=None)
 
     @property
@@ -148,7 +160,11 @@ class ControllerCore:
             self._wall_offset_ms = wall_unix_ms - now_ns // NS_PER_MS
 
     def _pass_time(self, now_ns: int) -> None:
-        if self._check_ns is not None and now_ns >= self._check_ns:
+        patience_ns = self._timing.suspect_for(self._timing.lease_ns)
+        if self._check_ns is not None and now_ns >= self._check_ns + patience_ns:
+            # It was this controller that was away: what agents have said meanwhile is still to be heard.
+            self._check_ns = now_ns + patience_ns
+        elif self._check_ns is not None and now_ns >= self._check_ns:
             self._check_sessions(now_ns)
         if self._current is not None:
             self._current.pass_time(now_ns)
@@ -163,6 +179,9 @@ class ControllerCore:
             if now_ns >= stream.opened_ns + timing.register_ns:
                 self._session(stream, SessionInput.NOT_REGISTERED, None, now_ns)
         for member in list(self._members.values()):
+            if 0 < member.barred_until_ns <= now_ns:
+                member.barred_until_ns = 0
+                self._invite(member, now_ns)
             for given in (SessionInput.SILENT, SessionInput.LEASE_OVER):
                 due_ns = member.good_ns + (
                     timing.suspect_for(member.lease_ns)
@@ -173,6 +192,7 @@ class ControllerCore:
                     self._member(member, given, "no beat for " + format_short_ns(now_ns - member.good_ns), now_ns)
         due = [s.opened_ns + timing.register_ns for s in self._streams.values() if s.member is None]
         due += [at for m in self._members.values() if (at := m.deadline_ns(timing)) is not None]
+        due += [m.barred_until_ns for m in self._members.values() if m.barred_until_ns > now_ns]
         self._check_ns = min(due, default=None)
         for agent_id in [a for a, until_ns in self._quarantine.items() if now_ns >= until_ns]:
             del self._quarantine[agent_id]
@@ -205,6 +225,8 @@ class ControllerCore:
         if stream is None:
             return  # fenced or closed; what it still delivers is nobody's
         try:
+            if not stream.allowance.take(now_ns):
+                raise PeerFault(f"more than {MESSAGES_PER_S} messages a second")
             self._session(stream, _INPUT_OF[type(message)], message, now_ns)
         except BadBatch as bad:
             self._strike(stream, bad.message, now_ns, close=False)
@@ -241,24 +263,50 @@ class ControllerCore:
         self._change(member, state)
         if member.stream is not None:
             self._close(member.stream, why)
-        self._out.append(io.Log("warning", f"agent {member.view.name} is {state.value}: {why}"))
-        self._tell_run(member, RunInput.AGENT_LOST, Fact(member.view.agent_id, text=why), now_ns)
+        verb = " is lost" if state is AgentState.LOST else ""  # of one that left, ``why`` says so
+        self._out.append(io.Log("warning", f"agent {member.view.name}{verb}: {why}"))
+        if state is AgentState.LOST:
+            self._note_loss(member.view.agent_id, now_ns)
+        self._give_up(member, why, now_ns)
 
-    def _tell_run(self, member: Member, given: RunInput, fact: Fact, now_ns: int) -> None:
-        run = self._current
-        if run is not None and run.participant(member.view.agent_id, member.view.incarnation) is not None:
-            run.handle(given, fact, now_ns)
+    def _give_up(self, member: Member, why: str, now_ns: int) -> None:
+        """Nothing is awaited any more of what it does in the run."""
+        alive_until_ns = min(now_ns, member.good_ns + member.lease_ns)
+        for part in self._parts_in_current(member):
+            if self._current is not None and not part.is_out:
+                fact = Fact(
+                    member.view.agent_id, text=why, generation=part.view.generation, until_ns=alive_until_ns
+                )
+                self._current.handle(RunInput.AGENT_LOST, fact, now_ns)
+
+    def _note_loss(self, agent_id: str, now_ns: int) -> None:
+        recent = [at for at in self._losses.get(agent_id, []) if at > now_ns - self._timing.flap_window_ns]
+        self._losses[agent_id] = [*recent, now_ns][-self._timing.flaps :]
+        for other in [a for a, at in self._losses.items() if at[-1] <= now_ns - self._timing.flap_window_ns]:
+            del self._losses[other]
+
+    def _bar_if_flapping(self, member: Member, now_ns: int) -> None:
+        """An agent that comes and goes gets no share for a while: each time costs load."""
+        losses = self._losses.get(member.view.agent_id, [])
+        if len(losses) >= self._timing.flaps and losses[0] > now_ns - self._timing.flap_window_ns:
+            until_ns = losses[-1] + self._timing.quarantine_ns
+            if until_ns == member.barred_until_ns:
+                return
+            member.barred_until_ns = until_ns
+            text = f"agent {member.view.name} was lost {len(losses)} times of late: it gets no share for a while"
+            self._out.append(io.Log("warning", text))
 
     # --- faults of peers ------------------------------------------------------------------------------------
 
     def _strike(self, stream: Stream, reason: str, now_ns: int, *, close: bool) -> None:
         """Three faults of one process, and it is kept out for a while. Before it has registered, one will do."""
         member = stream.member
-        who = f"agent {member.view.name}" if member is not None else f"peer {stream.peer}"
-        self._out.append(io.Log("warning", f"{who} broke the protocol: {reason}\n{self.story.text(10)}"))
         if member is None:
+            self._tell_of_stranger(f"peer {stream.peer} broke the protocol: {reason}", now_ns)
             self._close(stream, reason)
             return
+        who = f"agent {member.view.name}"
+        self._out.append(io.Log("warning", f"{who} broke the protocol: {reason}\n{self.story.text(10)}"))
         member.strikes += 1
         if member.strikes >= self._timing.strikes:
             self._quarantine[member.view.agent_id] = now_ns + self._timing.quarantine_ns
@@ -268,6 +316,11 @@ class ControllerCore:
             self._close(stream, reason)
             self._member(member, SessionInput.LINK_CLOSED, reason, now_ns)
 
+    def _tell_of_stranger(self, text: str, now_ns: int) -> None:
+        line = self._strangers.line(text, now_ns)
+        if line is not None:
+            self._out.append(io.Log("warning", line))
+
     # --- registration ---------------------------------------------------------------------------------------
 
     def _register(self, stream: Stream, register: Register, now_ns: int) -> None:
@@ -275,20 +328,25 @@ class ControllerCore:
         refused = refusal_of(register, stream, config.protocol_min, config.protocol_max)
         refused = refused or self._refusal_here(register, now_ns)
         if refused is not None:
-            self._out.append(
-                io.Log("warning", f"agent {register.agent_id} at {stream.peer} was refused: {refused.reason}")
-            )
+            name = shown(register.agent_id)
+            self._tell_of_stranger(f"agent {name} at {stream.peer} was refused: {refused.reason}", now_ns)
             self._out.append(io.Send(stream.number, refused))
             self._close(stream, refused.reason)
             return
+        token_id = self._admission.admit(register.token, register.incarnation)
+        if token_id is not None:
+            self._out.append(io.TokenUsed(token_id, register.agent_id, register.incarnation))
         member = self._members.get(register.agent_id)
         if member is not None and member.stream is not None:
             self._close(member.stream, "a newer stream of the same agent")
         if member is None or member.view.incarnation != register.incarnation:
+            if member is not None:
+                self._give_up(member, "another process has its name now", now_ns)
             self._forget_lost()
             member = Member(view_of(register, stream, now_ns), self._timing.lease_ns, now_ns)
             self._members[register.agent_id] = member
             self._views[register.agent_id] = member.view
+        self._bar_if_flapping(member, now_ns)
         member.begin(stream, now_ns)
         self._out.append(io.AgentChanged(register.agent_id))
         self._look_soon(now_ns + self._timing.suspect_for(member.lease_ns))
@@ -301,6 +359,10 @@ class ControllerCore:
         def refused(reason: str, hint: str, *, retry: bool) -> Refused:
             return Refused(reason, hint, retry, config.protocol_min, config.protocol_max)
 
+        wall_unix_ms = wall_ms(self._wall_offset_ms, now_ns)
+        unfit = self._admission.refusal(register.token, register.incarnation, wall_unix_ms)
+        if unfit is not None:
+            return refused(*unfit, retry=False)
         if now_ns < self._quarantine.get(register.agent_id, 0):
             return refused("it is quarantined: it broke the protocol too often", "look at the log", retry=True)
         member = self._members.get(register.agent_id)
@@ -316,7 +378,7 @@ class ControllerCore:
                 "give this one another name with --name",
                 retry=False,
             )
-        if member.view.state is AgentState.SUSPECT and self._part_in_current(member) is not None:
+        if member.view.state is AgentState.SUSPECT and self._has_load(member):
             return refused(
                 f"the load of the agent that was {register.agent_id} before may not be over yet",
                 "it will be taken in as soon as that is certain",
@@ -324,14 +386,17 @@ class ControllerCore:
             )
         return None
 
-    def _part_in_current(self, member: Member) -> Participant | None:
+    def _parts_in_current(self, member: Member) -> list[Participant]:
         if self._current is None:
-            return None
-        return self._current.participant(member.view.agent_id, member.view.incarnation)
+            return []
+        return self._current.parts_of(member.view.agent_id, member.view.incarnation)
+
+    def _has_load(self, member: Member) -> bool:
+        return any(part.may_load for part in self._parts_in_current(member))
 
     def _is_gone(self, member: Member) -> bool:
         gone = member.view.state in (AgentState.LOST, AgentState.LEFT)
-        return gone and self._part_in_current(member) is None
+        return gone and not self._parts_in_current(member)
 
     def _is_anybody_gone(self) -> bool:
         return any(self._is_gone(member) for member in self._members.values())
@@ -349,13 +414,13 @@ class ControllerCore:
         """`Registered` first, then whatever the agent may have missed."""
         timing, agent_id = self._timing, register.agent_id
         self._sessions += 1
-        active = {run.run_id: run for run in register.active_runs}
+        active = {(run.run_id, run.generation): run for run in register.active_runs}
         parts = [
-            (run, part)
+            (run, part, active.get((run.view.run_id, part.view.generation)))
             for run in self._runs.values()
-            if (part := run.participant(agent_id, register.incarnation)) is not None
+            for part in run.parts_of(agent_id, register.incarnation)
         ]
-        resumes = [run.resume(part, active.get(run.view.run_id)) for run, part in parts]
+        resumes = [run.resume(part, known) for run, part, known in parts]
         registered = Registered(
             controller_id=self._config.controller_id,
             epoch=self._config.epoch,
@@ -368,8 +433,8 @@ class ControllerCore:
             runs=tuple(resume for resume in resumes if resume is not None),
         )
         self._out.append(io.Send(stream.number, registered))
-        for run, part in parts:
-            run.go_on(part, active.get(run.view.run_id), now_ns)
+        for run, part, known in parts:
+            run.go_on(part, known, now_ns)
 
     # --- what registered agents say -------------------------------------------------------------------------
 
@@ -381,24 +446,36 @@ class ControllerCore:
         grants, acks = [], []
         for health in beat.runs[:MAX_ACTIVE_RUNS]:
             run = self._runs.get(health.run_id)
-            part = run.participant(member.view.agent_id, member.view.incarnation) if run is not None else None
+            who = (member.view.agent_id, member.view.incarnation, health.generation)
+            part = run.parts.find(*who) if run is not None else None
             if run is None or part is None:
                 continue
+            fact = Fact(who[0], generation=health.generation, revision=health.revision)
+            run.handle(RunInput.APPLIED, fact, now_ns)
+            if beat.draining:
+                run.handle(RunInput.LEAVING, fact, now_ns)
             part.view.cpu_max_percent = max(part.view.cpu_max_percent, beat.cpu_percent)
             part.view.lag_p99_max_ns = max(part.view.lag_p99_max_ns, beat.dispatch_lag_p99_ns)
-            grant, ack = run.grant(part, health), run.ack(part)
-            if grant is not None and good:
+            grant, ack = run.grant(part, beat.sent_mono_ns) if good else None, run.ack(part)
+            if grant is not None:
                 grants.append(grant)
             if ack is not None:
                 acks.append(ack)
         answer = member.answer(beat, now_ns, tuple(grants), tuple(acks))
         self._out.append(io.Send(stream.number, answer))
-        if good and member.view.state is not AgentState.ONLINE:
+        is_free_again = 0 < member.barred_until_ns <= now_ns
+        if good and (member.view.state is not AgentState.ONLINE or is_free_again):
+            if is_free_again:
+                member.barred_until_ns = 0
             self._change(member, AgentState.ONLINE)
             self._look_soon(now_ns + self._timing.suspect_for(member.lease_ns))
-            if self._current is not None:
-                self._current.handle(RunInput.AGENT_ONLINE, Fact(member.view.agent_id), now_ns)
-                self._look_soon(now_ns + self._timing.suspect_for(member.lease_ns))
+            self._invite(member, now_ns)
+
+    def _invite(self, member: Member, now_ns: int) -> None:
+        """It may take part in what is going on."""
+        if self._current is not None:
+            self._current.handle(RunInput.AGENT_ONLINE, Fact(member.view.agent_id), now_ns)
+            self._look_soon(now_ns + self._timing.suspect_for(member.lease_ns))
 
     def _leave(self, stream: Stream, goodbye: Goodbye, now_ns: int) -> None:
         if stream.member is not None:
@@ -413,7 +490,8 @@ class ControllerCore:
             return
         agent_id = member.view.agent_id
         run = self._runs.get(message.run_id)
-        part = run.participant(agent_id, member.view.incarnation) if run is not None else None
+        generation = None if isinstance(message, FileRequest) else message.generation
+        part = run.parts.find(agent_id, member.view.incarnation, generation) if run is not None else None
         if run is None or part is None:
             raise PeerFault(f"agent {agent_id} has no part in run {message.run_id}")
         if isinstance(message, FileRequest):
@@ -422,13 +500,11 @@ class ControllerCore:
                 raise PeerFault(refusal)
             self._out.append(io.SendFile(stream.number, message))
         elif isinstance(message, Prepared | Armed):
-            if message.generation != part.view.generation:
-                return
             given = RunInput.PREPARED if isinstance(message, Prepared) else RunInput.ARMED
             given = RunInput.FAULTED if message.fault else given
-            run.handle(given, Fact(agent_id, message, message.detail), now_ns)
+            run.handle(given, Fact(agent_id, message, message.detail, generation=message.generation), now_ns)
         else:
-            run.handle(RunInput.REPORT, Fact(agent_id, message), now_ns)
+            run.handle(RunInput.REPORT, Fact(agent_id, message, generation=message.generation), now_ns)
 
     # --- runs -----------------------------------------------------------------------------------------------
 
@@ -472,6 +548,14 @@ class ControllerCore:
         if run is not None:
             fact = Fact(text=event.cause, stopped_by=event.stopped_by, graceful=event.graceful)
             run.handle(RunInput.STOP, fact, now_ns)
+
+    def _change_run(self, event: io.ChangeRequested, now_ns: int) -> None:
+        run = self._runs.get(event.run_id)
+        if run is None:
+            detail = f"there is no run {event.run_id}"
+            self._out.append(io.ChangeRefused(event.run_id, io.Refusal.NO_SUCH_RUN, detail))
+        else:
+            run.handle(RunInput.CHANGE, Fact(change=event), now_ns)
 
 
 def _spread_ns(agent_id: str, spread_ns: int) -> int:

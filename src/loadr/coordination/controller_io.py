@@ -14,12 +14,16 @@ The shell's side of the contract:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from loadr.coordination.admission import JoinToken
 from loadr.coordination.messages import AgentMessage, ControllerMessage, FileRequest, ManifestFile
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.metrics.delta import IntervalDelta
 from loadr.plan.model import Plan
+from loadr.schedule.change import Change, ChangeKind
 
 
 class RunState(StrEnum):
@@ -57,19 +61,29 @@ class Refusal(StrEnum):
 
     BUSY = "busy"
     INVALID = "invalid"
+    NO_SUCH_RUN = "no such run"
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What is to be run. ``files`` carry ``inline`` bytes where the shell has them at hand and they are small.
 
-    ``expect_agents``: the run waits until so many are online and takes all that are (0: at least one).
+    ``expect_agents``: the run waits until so many are online and takes all that are (0: at least one), for
+    ``wait_ns`` at most (None: as the timing says). ``labels``: only agents that have all of these count, also
+    those that join later.
     """
 
     run_id: str
     plan: Plan
     files: tuple[ManifestFile, ...] = ()
     expect_agents: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    wait_ns: int | None = None
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
+
+    def suits(self, labels: Mapping[str, str]) -> bool:
+        """Whether an agent with these labels may take part."""
+        return all(labels.get(key) == value for key, value in self.labels.items())
 
 
 # --- events --------------------------------------------------------------------------------------------------
@@ -77,7 +91,8 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class LinkOpened:
-    """``identities``: names in the client's certificate; empty without one. ``loopback``: same machine."""
+    """``identities``: names in the client's certificate; empty without one, and one empty name for a certificate
+    that names nobody. ``loopback``: same machine."""
 
     link: int
     peer: str
@@ -116,13 +131,41 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRequested:
+    """An operator changes a live run: `loadr.schedule.change.Change` without its instant. Answered by
+    `ChangeAccepted` or `ChangeRefused`, at once."""
+
+    run_id: str
+    kind: ChangeKind
+    scenario: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensLoaded:
+    """From now on an agent needs one of these to join."""
+
+    tokens: tuple[JoinToken, ...]
+    wall_unix_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """`ControllerCore.deadline_ns` was reached (or not). ``wall_unix_ms``: the wall clock, 0 if not told."""
 
     wall_unix_ms: int = 0
 
 
-ControllerEvent = LinkOpened | LinkClosed | Received | RunSubmitted | StopRequested | TimePassed
+ControllerEvent = (
+    LinkOpened
+    | LinkClosed
+    | Received
+    | RunSubmitted
+    | StopRequested
+    | ChangeRequested
+    | TokensLoaded
+    | TimePassed
+)
 
 
 # --- effects -------------------------------------------------------------------------------------------------
@@ -153,10 +196,19 @@ class Merge:
     """Merge one batch of an agent. ``late``: the run has ended; book it apart, the summary stays as it is."""
 
     run_id: str
-    agent_id: str
+    part: str  # the key of the part
     seq: int
     intervals: tuple[IntervalDelta, ...]
     late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsed:
+    """A process joined by a token whose uses are counted, for the first time: to be kept with it."""
+
+    token_id: str
+    agent_id: str
+    incarnation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +237,25 @@ class RunRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeAccepted:
+    """Every agent applies it at ``change.at_run_ns`` of the run's timeline, ``in_ns`` from now."""
+
+    run_id: str
+    change: Change
+    in_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRefused:
+    """Nothing changes; ``detail`` says why, ``hint`` what to do, in words."""
+
+    run_id: str
+    refusal: Refusal
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """State is final: complete, incomplete or failed."""
 
@@ -201,4 +272,17 @@ class Log:
     text: str
 
 
-ControllerEffect = Send | CloseLink | SendFile | Merge | AgentChanged | RunChanged | RunRefused | RunEnded | Log
+ControllerEffect = (
+    Send
+    | CloseLink
+    | SendFile
+    | Merge
+    | TokenUsed
+    | AgentChanged
+    | RunChanged
+    | RunRefused
+    | ChangeAccepted
+    | ChangeRefused
+    | RunEnded
+    | Log
+)

@@ -8,9 +8,11 @@ its link, its health, and when it was last heard in both directions. What follow
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from statistics import median_high
 
+from loadr.coordination.admission import Allowance
 from loadr.coordination.messages import Ack, AgentBeat, ControllerBeat, LeaseGrant, Refused, Register
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 from loadr.coordination.timing import Timing
@@ -23,6 +25,7 @@ MAX_LABELS = 64
 MAX_LABEL_CHARACTERS = 256
 MAX_WEIGHT = 4096
 MAX_ACTIVE_RUNS = 16
+MAX_CORPORA = 256
 
 
 class SessionInput(Enum):
@@ -66,6 +69,10 @@ class Stream:
     loopback: bool
     opened_ns: int
     member: Member | None = None
+    allowance: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(self.opened_ns)
 
     @property
     def state(self) -> AgentState:
@@ -81,7 +88,10 @@ class Member:
         "_beats",
         "_echoed_ns",
         "_rtts",
+        "barred_until_ns",
         "good_ns",
+        "held",
+        "is_leaving",
         "lease_ns",
         "stream",
         "strikes",
@@ -93,7 +103,10 @@ class Member:
         self.stream: Stream | None = None
         self.lease_ns = lease_ns  # of the run it is in, else the default
         self.good_ns = now_ns
+        self.held: frozenset[str] = frozenset()  # digests of the files of the last run that it prepared
         self.strikes = 0
+        self.barred_until_ns = 0  # it gets no share of a running test before: it was lost too often
+        self.is_leaving = False
         self._beat_number = 0
         self._beats: deque[tuple[int, int]] = deque(maxlen=KEPT_BEATS)  # number, sent
         self._echoed_ns = now_ns  # when the last of our beats was sent that it has seen
@@ -109,6 +122,7 @@ class Member:
         self.good_ns = self._echoed_ns = now_ns
         self._beat_number = 0
         self._beats.clear()
+        self._rtts.clear()  # those of another way, or of a time when one of us stood still
 
     def hear(self, beat: AgentBeat, now_ns: int, timing: Timing, wall_unix_ms: int | None) -> bool:
         """Take over health and echo; whether the beat is good (see ``good_ns``)."""
@@ -117,6 +131,7 @@ class Member:
             if number == beat.echo_number:
                 self._echoed_ns = sent_ns
                 self._rtts.append(max(0, now_ns - sent_ns - (beat.sent_mono_ns - beat.echo_received_mono_ns)))
+        self.is_leaving = beat.draining
         view = self.view
         view.last_beat_ns = now_ns
         view.cpu_percent = beat.cpu_percent
@@ -144,9 +159,10 @@ class Member:
         return ControllerBeat(self._beat_number, now_ns, beat.number, now_ns, grants, acks)
 
     @property
-    def rtt_max_ns(self) -> int:
-        """The longest of the last round trips, by our own clock."""
-        return max(self._rtts, default=self.view.rtt_ns)
+    def rtt_ns(self) -> int:
+        """The median of the last round trips, by our own clock: one hiccup must not hold up a whole fleet, and
+        who hears late is seen to where it matters."""
+        return median_high(self._rtts) if self._rtts else self.view.rtt_ns
 
     def deadline_ns(self, timing: Timing) -> int | None:
         """When its silence means something next."""
@@ -173,6 +189,7 @@ def view_of(register: Register, stream: Stream, now_ns: int) -> AgentView:
         labels=register.labels,
         registered_ns=now_ns,
         last_beat_ns=now_ns,
+        corpora=register.corpora,
     )
 
 
@@ -191,12 +208,15 @@ def refusal_of(register: Register, stream: Stream, protocol_min: int, protocol_m
         )
     if not register.agent_id or not register.incarnation:
         return refused("the agent gave no id or no incarnation", "give it a name with --name")
-    if stream.identities and register.agent_id not in stream.identities:
-        names = ", ".join(stream.identities)
-        return refused(
-            f"the certificate is for {names}, and not for agent {register.agent_id}",
-            "name the agent as its certificate does, or make a certificate for that name",
-        )
+    if not (register.agent_id.isprintable() and register.agent_name.isprintable()):
+        return refused("its name holds characters that can not be shown", "give it another name with --name")
+    for claimed in (register.agent_id, register.agent_name or register.agent_id) if stream.identities else ():
+        if claimed not in stream.identities:
+            names = ", ".join(filter(None, stream.identities)) or "nobody: it has no subject alternative name"
+            return refused(
+                f"the certificate is for {names}, and not for agent {claimed}",
+                "name the agent as its certificate does, or make a certificate for that name",
+            )
     if not 1 <= register.weight <= MAX_WEIGHT:
         return refused(f"a capacity of {register.weight} workers", f"give it 1 to {MAX_WEIGHT} workers")
     texts = [text for pair in register.labels.items() for text in pair]
@@ -204,9 +224,16 @@ def refusal_of(register: Register, stream: Stream, protocol_min: int, protocol_m
         return refused(
             "too many or too long labels", f"at most {MAX_LABELS} of {MAX_LABEL_CHARACTERS} characters"
         )
+    if len(register.corpora) > MAX_CORPORA:
+        return refused(f"{len(register.corpora)} corpora", f"give it at most {MAX_CORPORA}")
     if len(register.active_runs) > MAX_ACTIVE_RUNS:
         return refused(f"{len(register.active_runs)} active runs", "restart the agent")
     return None
+
+
+def shown(name: str) -> str:
+    """A name from a stranger, for one line of a log."""
+    return name[:64] if name.isprintable() else ascii(name[:64])
 
 
 def wall_ms(offset_ms: int | None, now_ns: int) -> int | None:

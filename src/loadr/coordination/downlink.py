@@ -6,15 +6,17 @@ Takes a run request, gives the manifest with small files inline; larger ones are
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from loadr.coordination.controller_io import RunRequest
 from loadr.coordination.messages import Assignment, FileRequest, ManifestFile
+from loadr.masking import NO_SECRETS
+from loadr.plan.files import MAX_FILES, MAX_TOTAL_BYTES
 from loadr.units import format_bytes
 
 MAX_PLAN_BYTES = 1024 * 1024
-MAX_FILES = 1000
-MAX_FILES_BYTES = 256 * 1024 * 1024
+MAX_SECRETS_BYTES = 64 * 1024
 INLINE_FILE_BYTES = 64 * 1024
 INLINE_BYTES = 512 * 1024  # of all files of an assignment
 MAX_REQUEST_BYTES = 1024 * 1024
@@ -29,20 +31,42 @@ class Downlink:
         self._plan_digest = request.plan.digest
         self._sizes = {file.digest: file.size_bytes for file in request.files}
         self._files = _inline(request.files)
+        self._secrets = request.secrets
         self.fault = ""
         total = sum(file.size_bytes for file in request.files)
         if len(self._plan_json) > MAX_PLAN_BYTES:
             self.fault = f"the plan has {format_bytes(len(self._plan_json))}; at most 1 MiB can be sent to agents"
+        elif sum(len(name) + len(value) for name, value in request.secrets.items()) > MAX_SECRETS_BYTES:
+            self.fault = "the secrets have more than 64 KiB in all"
         elif len(request.files) > MAX_FILES:
             self.fault = f"the plan has {len(request.files)} files; at most {MAX_FILES} can be sent to agents"
-        elif total > MAX_FILES_BYTES:
-            self.fault = f"the plan's files have {format_bytes(total)}; at most 256 MiB can be sent to agents"
+        elif total > MAX_TOTAL_BYTES:
+            self.fault = f"the plan's files have {format_bytes(total)}; at most 64 MiB can be sent to agents"
 
-    def assignment(self, generation: int, prepare_timeout_ns: int) -> Assignment:
-        """What an agent is to prepare."""
-        return Assignment(
-            self._run_id, generation, self._plan_json, self._plan_digest, self._files, prepare_timeout_ns
+    @property
+    def digests(self) -> Set[str]:
+        """Of all files: what an agent has that has prepared this run."""
+        return self._sizes.keys()
+
+    def assignment(self, generation: int, prepare_timeout_ns: int, held: Set[str] = frozenset()) -> Assignment:
+        """What an agent is to prepare. ``held``: digests that it had before, and so need not come inline; if they
+        have left its cache since, it asks for them."""
+        files = tuple(
+            replace(file, inline=None) if file.inline and file.digest in held else file for file in self._files
         )
+        return Assignment(
+            self._run_id,
+            generation,
+            self._plan_json,
+            self._plan_digest,
+            files,
+            prepare_timeout_ns,
+            self._secrets,
+        )
+
+    def forget_secrets(self) -> None:
+        """The run is over: nobody is to prepare it any more."""
+        self._secrets = NO_SECRETS
 
     def refusal(self, request: FileRequest) -> str:
         """Why a request must not be answered; empty if it may."""

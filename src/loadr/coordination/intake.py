@@ -10,7 +10,7 @@ from enum import Enum
 
 from loadr.coordination.audit import Sums
 from loadr.coordination.messages import Metrics
-from loadr.coordination.wire import BadBatch, from_wire, series_of
+from loadr.coordination.wire import BadBatch, from_wire, open_trends, series_of
 from loadr.metrics.delta import IntervalDelta
 from loadr.metrics.series import MAX_SERIES_PER_RUN, Kind, SeriesKey
 
@@ -61,6 +61,7 @@ class Intake:
                 raise BadBatch(f"{key.metric} changes its kind")
             self._series[entry.id] = key
         intervals = []
+        trends = open_trends(batch)
         for wire in batch.intervals:
             if not 0 <= wire.t0_s < wire.t1_s <= elapsed_s + MAX_AHEAD_S:
                 raise BadBatch(f"an interval from {wire.t0_s} s to {wire.t1_s} s of a run of {elapsed_s:.0f} s")
@@ -71,7 +72,7 @@ class Intake:
                     raise BadBatch(f"series {delta.series} was never named")
                 if found in interval.values:
                     raise BadBatch(f"{found} comes twice in one interval")
-                interval.values[found] = from_wire(found, delta, wire.t1_s)
+                interval.values[found] = from_wire(found, delta, wire.t1_s, trends)
             intervals.append(interval)
         for interval in intervals:
             self.sums.add(interval)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from loadr.schedule.course import Change
+from loadr.masking import NO_SECRETS, Secrets
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
 
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
+MAX_WORDS_CHARACTERS = 16_384  # of a detail or a cause, which may be what a script raised
 
 
 class RunPhase(IntEnum):
@@ -45,6 +47,7 @@ class FaultKind(IntEnum):
     WORKER = 6
     CLOCK = 7
     INTERNAL = 8
+    CORPUS = 9  # a corpus of the plan is missing on the agent's disk, or is another one
 
 
 # --- agent → controller ------------------------------------------------------------------------------------
@@ -59,6 +62,15 @@ class ActiveRun:
     phase: RunPhase
     next_seq: int  # number of the next batch that it would freeze
     lease_left_ns: int  # ≤ 0: expired
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A file on the agent's disk that plans may name. It never travels."""
+
+    name: str
+    size_bytes: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,8 @@ class Register:
     active_runs: tuple[ActiveRun, ...] = ()
     last_controller: str = ""  # identity of the controller that was obeyed last
     wall_unix_ms: int = 0  # the agent's wall clock, for people only
+    token: str = field(default="", repr=False)  # join token; put in by the transport
+    corpora: tuple[Corpus, ...] = ()  # as they were when the agent started
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +207,7 @@ class WireInterval:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One frozen batch. ``seq`` counts from 1 per (agent, incarnation, run, generation), shared with `RunEvent`."""
+    """One frozen batch. ``seq`` counts from 1 per (agent, incarnation, run, generation), as in `RunEvent`."""
 
     run_id: str
     generation: int
@@ -330,6 +344,7 @@ class Assignment:
     plan_digest: str
     files: tuple[ManifestFile, ...]
     prepare_timeout_ns: int
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)  # values of `secret.NAME` in the plan
 
 
 @dataclass(frozen=True, slots=True)

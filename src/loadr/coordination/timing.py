@@ -20,7 +20,7 @@ class Timing:
     lost_after_lease_ns: int = NS_PER_S  # clock drift and loop lag
     beat_ns: int = NS_PER_S
     register_ns: int = 5 * NS_PER_S  # an opened link that has not registered by then is closed
-    probes: int = 8  # clock exchanges back to back, after registration and after prepare
+    probes: int = 8  # clock exchanges in a row, after prepare, and after registration if the clock is not known
 
     flush_after_ns: int = 200 * NS_PER_MS  # a second is closed so long after its end
     flush_spread_ns: int = 200 * NS_PER_MS  # plus a fixed part of this for each agent: spreads a fleet
@@ -39,6 +39,12 @@ class Timing:
     final_flush_ns: int = 30 * NS_PER_S
     stop_slack_ns: int = 5 * NS_PER_S  # over the longest graceful stop, before the engine is killed
     drain_ns: int = 60 * NS_PER_S  # an agent that was asked to leave kills its engine then
+    hand_over_ns: int = 10 * NS_PER_S  # and stops by itself if its share was not taken by then
+
+    change_ns: int = 500 * NS_PER_MS  # from a change or a move of load to its common instant …
+    change_rtts: int = 4  # … or so many round trips of the slowest agent, if that is longer
+    flaps: int = 3  # so often lost …
+    flap_window_ns: int = 300 * NS_PER_S  # … within this time, and an agent gets no share for `quarantine_ns`
 
     strikes: int = 3
     quarantine_ns: int = 300 * NS_PER_S

@@ -9,10 +9,11 @@ neighbouring seconds into longer ones. So memory is bounded, totals stay exact, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from loadr.coordination.messages import (
+    MAX_WORDS_CHARACTERS,
     Ledger,
     Metrics,
     RunEvent,
@@ -22,15 +23,16 @@ from loadr.coordination.messages import (
     WireInterval,
 )
 from loadr.coordination.wire import MAX_BATCH_BYTES, entry_bytes, interval_bytes, to_wire
-from loadr.metrics.cap import SeriesCap
-from loadr.metrics.delta import IntervalDelta, add_source, merge_interval
-from loadr.metrics.series import SeriesKey
+from loadr.metrics.cap import OTHER, SeriesCap
+from loadr.metrics.delta import Delta, IntervalDelta, add_source, merge_delta, merge_interval
+from loadr.metrics.series import Kind, SeriesKey
 from loadr.units import NS_PER_S
 
 Frozen = Metrics | RunEvent
 
+BUDGET_BYTES = 256 * 1024  # of a second of an agent, whatever it measures
 TAIL_INTERVALS = 32  # separate intervals that are not frozen; when there are more, neighbours become one
-MAX_EVENTS = 64  # of a run on an agent, without the last one; what is over is dropped, workers are fewer
+MAX_EVENTS = 64  # of a run on an agent that are only words; what is over is dropped
 
 
 class Uplink:
@@ -51,6 +53,7 @@ class Uplink:
         self._frozen: deque[Frozen] = deque()
         self._cap = SeriesCap()
         self._series: dict[SeriesKey, int] = {}
+        self._over: set[SeriesKey] = set()  # those that are sent as `other`: they were over the budget once
         self._next_seq = 1
         self._held = False  # something could not be frozen because the window was full or the link away
 
@@ -85,19 +88,23 @@ class Uplink:
         start_mono_ns: int = 0,
         error_ns: int = 0,
         bound_ns: int = 0,
+        unreported: tuple[Ledger, ...] = (),
     ) -> None:
-        """An event that is not the last."""
-        if self._ended or self._event_count >= MAX_EVENTS:
+        """An event that is not the last. One that carries figures is never dropped: workers die only once."""
+        only_words = kind in (RunEventKind.SCRIPT_EXCEPTION, RunEventKind.ABORT_REQUESTED)
+        if self._ended or (only_words and self._event_count >= MAX_EVENTS):
             return
-        self._event_count += 1
-        event = RunEvent(self._run_id, self._generation, 0, kind, cause, start_mono_ns, error_ns)
-        self._events.append(replace(event, clock_bound_ns=bound_ns))
+        self._event_count += only_words
+        words = cause[:MAX_WORDS_CHARACTERS]
+        event = RunEvent(self._run_id, self._generation, 0, kind, words, start_mono_ns, error_ns)
+        self._events.append(replace(event, clock_bound_ns=bound_ns, unreported=unreported))
 
     def finish(self, ledgers: tuple[Ledger, ...], cause: str) -> None:
         """Nothing follows: the last message will carry the ledgers. All seconds are closed."""
         if self._ended:
             return
-        self._last = RunEvent(self._run_id, self._generation, 0, RunEventKind.FINISHED, cause, ledgers=ledgers)
+        words = cause[:MAX_WORDS_CHARACTERS]
+        self._last = RunEvent(self._run_id, self._generation, 0, RunEventKind.FINISHED, words, ledgers=ledgers)
         self._ended = True
 
     # --- what goes out -------------------------------------------------------------------------------------
@@ -187,11 +194,7 @@ class Uplink:
         for interval in intervals:
             deltas: list[WireDelta] = []
             size += interval_bytes()
-            for key, delta in interval.values.items():
-                series = self._series.get(key)
-                entry = None if series is not None else self._entry(key)
-                wire, wire_bytes = to_wire(entry.id if entry else series or 0, delta)
-                added = wire_bytes + (entry_bytes(entry) if entry else 0)
+            for entry, wire, added in self._encoded(interval):
                 if size + added > MAX_BATCH_BYTES and (deltas or wires):
                     if deltas:
                         wires.append(WireInterval(interval.t0_s, interval.t1_s, tuple(deltas)))
@@ -207,6 +210,36 @@ class Uplink:
         if wires:
             close()
         return out
+
+    def _encoded(self, interval: IntervalDelta) -> Iterator[tuple[SeriesEntry | None, WireDelta, int]]:
+        """Each delta with the entry that names it, if it is new, and their bytes; trends come last.
+
+        A trend that is over the budget of its interval goes into ``{other:true}`` of its metric, from then on for
+        good. What is no trend is small, and bounded by the number of series.
+        """
+        room = BUDGET_BYTES * (interval.t1_s - interval.t0_s)
+        others: dict[SeriesKey, Delta] = {}
+        for key, delta in sorted(interval.values.items(), key=lambda item: item[0].kind is Kind.TREND):
+            if key.tags != OTHER and key not in self._over:
+                entry, _, wire_bytes = encoded = self._encode(key, delta)
+                room -= wire_bytes - (entry_bytes(entry) if entry else 0)  # a name travels only once
+                if room >= 0 or key.kind is not Kind.TREND or not key.tags:
+                    yield encoded
+                    continue
+                self._over.add(key)
+            other = SeriesKey(key.metric, key.kind, OTHER)
+            if other in others:
+                merge_delta(others[other], delta, over_time=False)
+            else:
+                others[other] = delta.copy()
+        for key, delta in others.items():
+            yield self._encode(key, delta)
+
+    def _encode(self, key: SeriesKey, delta: Delta) -> tuple[SeriesEntry | None, WireDelta, int]:
+        series = self._series.get(key)
+        entry = None if series is not None else self._entry(key)
+        wire, wire_bytes = to_wire(entry.id if entry else series or 0, delta)
+        return entry, wire, wire_bytes + (entry_bytes(entry) if entry else 0)
 
     def _entry(self, key: SeriesKey) -> SeriesEntry:
         self._series[key] = number = len(self._series) + 1

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loadr.coordination.controller_io import RunState, StoppedBy
-from loadr.coordination.messages import Ledger
+from loadr.coordination.messages import Corpus, Ledger
 from loadr.plan.model import Plan
-from loadr.schedule.share import ScenarioShare
+from loadr.schedule.change import Change
 
 
 class AgentState(StrEnum):
@@ -43,6 +43,7 @@ class AgentView:
     labels: Mapping[str, str]
     registered_ns: int
     last_beat_ns: int
+    corpora: tuple[Corpus, ...] = ()
     cpu_percent: float = 0.0
     used_memory_bytes: int = 0
     loop_lag_ns: int = 0
@@ -56,29 +57,32 @@ class AgentView:
 
 
 class ParticipantState(StrEnum):
-    """Where an agent is in a run."""
+    """Where a part is in a run. Of a late joiner the first three come while the run goes on."""
 
     ASSIGNED = "assigned"
     PREPARED = "prepared"
     ARMED = "armed"
     COMMITTED = "committed"
     RUNNING = "running"
+    RETURNING = "returning"  # its load is over; it is back, and delivers what it has kept
     FINISHED = "finished"  # its ledgers are here
     LOST = "lost"
 
 
 @dataclass(slots=True)
 class ParticipantView:
-    """One agent in one run."""
+    """A part: one agent in one run under one generation. ``key`` names it; the first one's is the agent's id."""
 
+    key: str
     agent_id: str
     name: str
     incarnation: str
     generation: int
     weight: int
     state: ParticipantState = ParticipantState.ASSIGNED
-    share: float = 0.0  # fraction of the slots, mean over the scenarios
-    shares: tuple[ScenarioShare, ...] = ()
+    share: float = 0.0  # fraction of the slots, mean over the scenarios; of one that ended: what it had then
+    joined_at_s: float | None = None  # on the timeline; None: it was there from the start
+    draining: bool = False  # it is to leave
     clock_bound_ns: int | None = None  # of the conversion of the start instant
     start_mono_ns: int | None = None  # the start instant on the agent's clock
     start_error_ns: int | None = None  # actual − converted
@@ -86,13 +90,15 @@ class ParticipantView:
     last_merged_s: int | None = None  # end of the latest interval that was merged, seconds on the timeline
     rejected_batches: int = 0
     late_batches: int = 0
-    ledgers: tuple[Ledger, ...] = ()
+    ledgers: tuple[Ledger, ...] = ()  # its own; of one that was lost: what was merged, and what may be lost
     finish_cause: str = ""
     cpu_max_percent: float = 0.0
     lag_p99_max_ns: int = 0
     lost_at_s: float | None = None  # on the timeline; negative before the start
     lost_because: str = ""
-    missing_at_most: int | None = None  # requests that the totals may lack; None: unknown, see `lost_at_s`
+    missing_at_most: int | None = 0  # requests that the totals may lack because of it; None: unknown
+    covered_at_s: float | None = None  # from when on others have its share; None: nobody, so far
+    changed_late_s: float = 0.0  # by how much it heard too late of a change of the run, at worst
 
 
 @dataclass(slots=True)
@@ -108,5 +114,7 @@ class RunView:
     start_unix_ms: int = 0
     start_controller_ns: int | None = None
     load_end_ns: int | None = None  # when the load was ordered, or planned, to end; on the controller's clock
-    agents: dict[str, ParticipantView] = field(default_factory=dict)
+    agents: dict[str, ParticipantView] = field(default_factory=dict)  # by the key of the part
+    changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
+    absorbed: bool = False  # incomplete, and the plan's policy takes it: every gap is named, and allowed
     notes: list[str] = field(default_factory=list)

@@ -6,9 +6,12 @@ a delta, or raises `BadBatch` in one line that says what can not be.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import assert_never
 
 from loadr.coordination.messages import (
+    Metrics,
     SeriesEntry,
     WireCounter,
     WireDelta,
@@ -18,15 +21,16 @@ from loadr.coordination.messages import (
 )
 from loadr.errors import PeerFault
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, RateDelta, TrendDelta
-from loadr.metrics.hdr import BadHistogram, decode_trend, encode
-from loadr.metrics.series import BUILT_IN, Kind, SeriesKey
+from loadr.metrics.hdr import BadHistogram, encode
+from loadr.metrics.hdr_bulk import PackedTrend, decode_trends
+from loadr.metrics.histogram import Histogram
+from loadr.metrics.series import BUILT_IN, MAX_SERIES_PER_RUN, MAX_TAG_CHARACTERS, Kind, SeriesKey, Tags
 
 MAX_BATCH_BYTES = (
     1024 * 1024
 )  # a message above it is split by its sender; the transport's limit is four times that
 
 MAX_TAGS = 32
-MAX_TAG_CHARACTERS = 256
 MAX_COUNT = 2**53  # of anything within one interval: 10 million a second for 28 years
 
 _ENVELOPE_BYTES = 64  # tags and lengths around a batch or an interval, generously
@@ -82,12 +86,36 @@ def series_of(entry: SeriesEntry) -> SeriesKey:
         raise BadBatch(f"a tag of {entry.metric} is longer than {MAX_TAG_CHARACTERS} characters")
     if len({name for name, _ in entry.tags}) != len(entry.tags):
         raise BadBatch(f"a series of {entry.metric} has the same tag twice")
-    return SeriesKey(entry.metric, kind, tuple(sorted(entry.tags)))
+    return _series_key(entry.metric, kind, tuple(sorted(entry.tags)))
 
 
-def from_wire(key: SeriesKey, wire: WireDelta, t1_s: int) -> Delta:
-    """The delta of a series. Raises `BadBatch` on a kind that does not match, on counts that can not be, and on a
-    histogram that no recorder wrote. A gauge's value is taken to be from the last second before ``t1_s``."""
+@lru_cache(maxsize=2 * MAX_SERIES_PER_RUN)
+def _series_key(metric: str, kind: Kind, tags: Tags) -> SeriesKey:
+    """One and the same key for a series of all agents: looking it up then compares no texts."""
+    return SeriesKey(metric, kind, tags)
+
+
+Opened = Histogram | BadHistogram
+
+
+def open_trends(batch: Metrics) -> Iterator[Opened]:
+    """The histograms of a batch in the order of its deltas, all decoded at once."""
+    return iter(
+        decode_trends(
+            [
+                PackedTrend(wire.hdr, wire.count, wire.sum_ns, wire.min_ns, wire.max_ns, wire.clipped)
+                for interval in batch.intervals
+                for wire in interval.deltas
+                if isinstance(wire, WireTrend)
+            ]
+        )
+    )
+
+
+def from_wire(key: SeriesKey, wire: WireDelta, t1_s: int, trends: Iterator[Opened]) -> Delta:
+    """The delta of a series; a trend's is the next of ``trends``. Raises `BadBatch` on a kind that does not
+    match, on counts that can not be, and on a histogram that no recorder wrote. A gauge's value is taken to be
+    from the last second before ``t1_s``."""
     if isinstance(wire, WireCounter):
         _expect(key, Kind.COUNTER)
         return CounterDelta(_count(key, wire.total))
@@ -101,11 +129,10 @@ def from_wire(key: SeriesKey, wire: WireDelta, t1_s: int) -> Delta:
         return GaugeDelta(wire.last, wire.min, wire.max, t1_s - 1)
     if isinstance(wire, WireTrend):
         _expect(key, Kind.TREND)
-        try:
-            histogram = decode_trend(wire.hdr, wire.count, wire.sum_ns, wire.min_ns, wire.max_ns, wire.clipped)
-        except BadHistogram as bad:
-            raise BadBatch(f"{key}: {bad.message}") from bad
-        return TrendDelta(histogram)
+        opened = next(trends)
+        if isinstance(opened, BadHistogram):
+            raise BadBatch(f"{key}: {opened.message}") from opened
+        return TrendDelta(opened)
     assert_never(wire)
 
 

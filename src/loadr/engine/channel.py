@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from loadr.schedule.change import Change
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 LENGTH = struct.Struct("<I")
 
@@ -28,6 +30,7 @@ class ShareOrder(msgspec.Struct, frozen=True):
     from_run_ns: int
     slots: bytes
     vu_slots: bytes = b""
+    from_iteration: int = 0
 
 
 class PrepareOrder(Order, frozen=True):
@@ -37,12 +40,18 @@ class PrepareOrder(Order, frozen=True):
     plan_json: bytes
     files_dir: str  # every file of the plan stands here under its own path
     worker: int  # index within the agent
+    secrets: dict[str, str] = {}  # values of `secret.NAME`
+
+    def __repr__(self) -> str:
+        return f"PrepareOrder(run_id={self.run_id!r}, worker={self.worker})"
 
 
 class ArmOrder(Order, frozen=True):
-    """Take these shares and build what the start needs. Answered by `WorkerArmed`."""
+    """Take these shares and build what the start needs. Answered by `WorkerArmed`. ``changes``: see
+    `ReshareOrder`."""
 
     shares: list[ShareOrder]
+    changes: list[Change] = []
 
 
 class StartOrder(Order, frozen=True):
@@ -52,9 +61,14 @@ class StartOrder(Order, frozen=True):
 
 
 class ReshareOrder(Order, frozen=True):
-    """Shares that hold from their ``from_run_ns`` on."""
+    """Shares that hold from their ``from_run_ns`` on, and all changes of the run so far.
+
+    The page's word REVISION says ``revision`` before this order is sent.
+    """
 
     shares: list[ShareOrder]
+    changes: list[Change]
+    revision: int
 
 
 class StopOrder(Order, frozen=True):
@@ -134,12 +148,16 @@ class WorkerSecond(Report, frozen=True):
     wall_ns: int  # elapsed since the last one
     loop_lag_ns: int  # the worst lateness of the loop's own one-second timer
     lag_p99_ns: int  # iteration lag of open scenarios in the period; 0 without
-    vus: int
+    vus: int  # in an iteration (open) or looping (closed)
     rss_bytes: int
 
 
 class ScenarioLedger(msgspec.Struct, frozen=True):
-    """Counted at dispatch, apart from the samples. See `loadr.coordination.messages.Ledger`."""
+    """Counted at dispatch, apart from the samples. See `loadr.coordination.messages.Ledger`.
+
+    planned = started + dropped + missed; started = finished + interrupted + lost. ``lost`` iterations were
+    started by a worker that died before they ended.
+    """
 
     scenario: str
     planned: int
@@ -149,6 +167,7 @@ class ScenarioLedger(msgspec.Struct, frozen=True):
     dropped: int
     missed: int
     requests: int
+    lost: int = 0
 
 
 class WorkerDone(Report, frozen=True):

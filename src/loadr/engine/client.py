@@ -182,6 +182,7 @@ class Http:
     __slots__ = (
         "_clock",
         "_connections",
+        "_counts",
         "_idle",
         "_opener",
         "_ready",
@@ -196,6 +197,7 @@ class Http:
         self.first_intended_ns = 0
         self._clock = worker.clock
         self._words = worker.words
+        self._counts = site.scenario.counts
         self._opener = worker.opener
         self._site = site
         self._ready = site.ready
@@ -211,7 +213,7 @@ class Http:
         Whatever the target does is in the response. Raises `IterationAborted` when the lease is gone, before
         anything is written, and lets cancellation pass: the request then counts as interrupted if it was written.
         """
-        clock, words = self._clock, self._words
+        clock, words, counts = self._clock, self._words, self._counts
         begin_at = clock()
         if begin_at >= words[LEASE_END]:
             raise IterationAborted("lease")
@@ -225,10 +227,10 @@ class Http:
         idle = self._idle.get(target)
         connection = idle.pop() if idle else None
         # The page counts before a byte leaves: a worker that is killed right here must not hide a request.
-        words[REQUESTS_STARTED] += 1
+        counts[REQUESTS_STARTED] += 1
         waiter = connection.start(data, series.head_only, deadline_at) if connection is not None else None
         if connection is None or waiter is None:
-            words[REQUESTS_STARTED] -= 1
+            counts[REQUESTS_STARTED] -= 1
             if connection is not None:  # the target closed it while it was idle: that is nobody's failure
                 _count_unsolicited(connection, series, begin_at)
             opening = await self._open(target, deadline_at)
@@ -237,23 +239,22 @@ class Http:
                 if write_at >= words[LEASE_END]:
                     self._idle.setdefault(target, []).append(connection)
                     raise IterationAborted("lease")
-                words[REQUESTS_STARTED] += 1
+                counts[REQUESTS_STARTED] += 1
                 waiter = connection.start(data, series.head_only, deadline_at)
                 if waiter is None:
-                    words[REQUESTS_STARTED] -= 1
+                    counts[REQUESTS_STARTED] -= 1
             if connection is None or waiter is None:
                 return await self._unsent(series, target, head, begin_at, intended_at, opening)
         scenario = series.scenario
-        scenario.requests_started += 1
         scenario.bytes_sent += len(data)
         try:
             await waiter
         except BaseException:  # cancelled with its iteration, or its coroutine closed
-            words[REQUESTS_FINISHED] += 1
+            counts[REQUESTS_FINISHED] += 1
             connection.abort()
             series.interrupted(clock())
             raise
-        words[REQUESTS_FINISHED] += 1
+        counts[REQUESTS_FINISHED] += 1
         scenario.bytes_received += connection.bytes_received
         status, end_at = connection.status, connection.end_at
         if connection.failure == INTERRUPTED:
@@ -313,7 +314,8 @@ class Http:
         if opening.connection is not None:
             kind, detail = CLOSED_EARLY, "the connection was closed before the request was written"
         end_at = self._clock()
-        series.scenario.requests_started += 1
+        self._counts[REQUESTS_STARTED] += 1
+        self._counts[REQUESTS_FINISHED] += 1
         rows = series.rows(0)
         rows.unsent.append((begin_at, end_at))
         if intended_at:

@@ -16,3 +16,4 @@ class Fault(IntEnum):
     TIMEOUT = 5
     WORKER = 6
     INTERNAL = 8
+    CORPUS = 9

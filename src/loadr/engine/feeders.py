@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from loadr.engine.corpus import CorpusInvalid, open_corpus
 from loadr.engine.draws import draw_below, iteration_key, stream_seed
 from loadr.plan.data import Rows, read_csv
 from loadr.plan.model import DataSet, Plan
@@ -44,14 +45,29 @@ class Feeder:
 
 
 def read_data(plan: Plan, folder: Path) -> dict[str, Rows]:
-    """The rows of every data set that a scenario uses. Raises `PlanInvalid` with the faults of a file."""
+    """The rows of every data set that a scenario uses. Raises `PlanInvalid` with the faults of a file,
+    `CorpusInvalid` for a corpus that is none, or not the one that the plan describes."""
     used = {name for scenario in plan.scenarios.values() for name in scenario.uses}
-    by_file: dict[str, Rows] = {}
+    by_path: dict[str, Rows] = {}
     for name in used:
-        file = plan.data[name].file
-        if file not in by_file:
-            by_file[file] = read_csv(folder / file, shown_as=file)
-    return {name: by_file[plan.data[name].file] for name in used}
+        data = plan.data[name]
+        if data.corpus:
+            rows = by_path.get(data.path) or open_corpus(folder / data.path, shown_as=data.path)
+            _hold_to_plan(rows, data)
+        else:
+            rows = by_path.get(data.path) or read_csv(folder / data.path, shown_as=data.path)
+        by_path[data.path] = rows
+    return {name: by_path[plan.data[name].path] for name in used}
+
+
+def _hold_to_plan(rows: Rows, data: DataSet) -> None:
+    """A plan describes a corpus without a look at it."""
+    if rows.columns != data.columns:
+        raise CorpusInvalid(
+            f"{data.path} has the columns {', '.join(rows.columns)}, and the plan says {', '.join(data.columns)}"
+        )
+    if data.rows and len(rows) != data.rows:
+        raise CorpusInvalid(f"{data.path} has {len(rows)} rows, and the plan says {data.rows}")
 
 
 def feeders_of(plan: Plan, scenario: str, data: Mapping[str, Rows]) -> dict[str, Feeder]:

@@ -1,9 +1,9 @@
 """The flow compiler: the steps of a YAML scenario → one ``async def flow(vu)``, compiled once.
 
-Everything that is known beforehand (heads, bodies, series, check counters, values from ``env``) is a constant of
-the compiled code; expressions stand in it as they were written, their names replaced by locals. So an iteration
-runs no interpreter of ours, and does what a script's author would have written by hand over the same client.
-Names of compiled code begin with two underscores: no name of an expression can.
+Everything that is known beforehand (heads, bodies, series, check counters, values of ``env`` and ``secret``) is a
+constant of the compiled code; expressions stand in it as they were written, their names replaced by locals. So
+an iteration runs no interpreter of ours, and does what a script's author would have written by hand over the
+same client. Names of compiled code begin with two underscores: no name of an expression can.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from asyncio import sleep
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loadr.clock import boottime_ns
@@ -23,6 +23,7 @@ from loadr.engine.recorder import RequestSeries, ScenarioRecorder
 from loadr.engine.signals import IterationAborted
 from loadr.engine.splice import Unsendable, as_text
 from loadr.engine.vu import Vu
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.plan.expressions import FUNCTIONS, Expression, Template, parse_template, rewrite
 from loadr.plan.model import HttpDefaults, Step, ThinkStep
 from loadr.units import NS_PER_MS, NS_PER_S
@@ -49,7 +50,7 @@ class CompiledFlow:
     """``run`` carries one iteration; ``source`` is what it was compiled from, for people who look for a fault."""
 
     run: Callable[[Vu], Any]
-    source: str
+    source: str = field(repr=False)  # values of secrets stand in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class FlowContext:
     env: Mapping[str, str]
     feeders: Mapping[str, Feeder]
     tell: FirstOfEach
+    secrets: Secrets = NO_SECRETS
 
 
 def compile_flow(steps: Sequence[Step], context: FlowContext) -> CompiledFlow:
@@ -132,7 +134,7 @@ class FlowCompiler:
         return self._variables.setdefault(name, f"__value_{name}")
 
     def template(self, text: str) -> Template:
-        """A text of the plan, in which expressions that read nothing but ``env`` are replaced by their values."""
+        """A text of the plan, in which expressions of ``env`` and ``secret`` alone stand as values."""
         parts: list[str | Expression] = []
         for part in parse_template(text).parts:
             known = self._known_text(part)
@@ -147,7 +149,7 @@ class FlowCompiler:
     def _known_text(self, part: str | Expression) -> str | None:
         if isinstance(part, str):
             return part
-        if not part.names <= {"env"}:
+        if not part.names <= {"env", "secret"}:
             return None
         try:
             return as_text(eval(self.code(part), dict(self._names)))  # noqa: S307 - checked node by node
@@ -166,6 +168,8 @@ class FlowCompiler:
             return "vu.iteration" if root == "iteration" else self._variables[root]
         if root == "env":
             return repr(self.context.env[member])
+        if root == "secret":
+            return repr(self.context.secrets[member])
         if root == "vu":
             return f"vu.{member}"
         if root == "response":

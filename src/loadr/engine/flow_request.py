@@ -25,7 +25,7 @@ class RequestCompiler:
         self._number = number
         self._scenario = context.scenario
         self._defaults = context.defaults
-        self._splicer = Splicer(f"{step!r} {context.defaults!r} {context.env!r}")
+        self._splicer = Splicer(f"{step!r} {context.defaults!r} {context.env!r} {dict(context.secrets)!r}")
         self._series = self._name("series", context.scenario.request(step.method, step.metric_name))
 
     def compile(self) -> None:

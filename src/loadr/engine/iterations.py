@@ -2,8 +2,8 @@
 
 Takes one scenario's flow (an ``async def`` of a VU) and runs it once per iteration in the coroutine of its VU.
 Every iteration that was started ends in exactly one way: finished (also when it was given up after a counted
-error) or interrupted. The tally is plain integers, counted apart from the recorder's samples, so that one can
-be audited against the other.
+error) or interrupted. They are counted in the scenario's block of the page, apart from the recorder's samples, so
+that one can be audited against the other.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadr.engine.channel import ScenarioLedger
-from loadr.engine.page import ITERATIONS_FINISHED
+from loadr.engine.page import FINISHED, INTERRUPTED, STARTED, ledger_of
 from loadr.engine.recorder import ScenarioRecorder
 from loadr.engine.signals import IterationAborted
 from loadr.engine.vu import Vu
@@ -42,43 +41,23 @@ class FirstOfEach:
             self._tell(text())
 
 
-@dataclass(slots=True)
-class Tally:
-    """planned = started + dropped + missed; started = finished + interrupted + in flight.
-
-    Executors count the first line, `Iterations` the second.
-    """
-
-    planned: int = 0
-    started: int = 0
-    finished: int = 0
-    interrupted: int = 0
-    dropped: int = 0
-    missed: int = 0
-
-    @property
-    def in_flight(self) -> int:
-        return self.started - self.finished - self.interrupted
-
-
 class Iterations:
-    """Of one scenario on one worker. ``tell`` gets the exceptions of its script: "buy.py:12: KeyError:
-    'id'"."""
+    """Of one scenario on one worker. ``counts`` is its block in the page: executors count what they plan,
+    start, drop and miss, `Iterations` how it ended. ``tell`` gets the exceptions of its script: "buy.py:12:
+    KeyError: 'id'"."""
 
     def __init__(
         self,
         scenario: str,
         flow: Flow,
         recorder: ScenarioRecorder,
-        words: memoryview[int],
         clock: Callable[[], int],
         tell: FirstOfEach,
     ) -> None:
         self.scenario = scenario
-        self.tally = Tally()
         self.recorder = recorder
+        self.counts = recorder.counts
         self._flow = flow
-        self._words = words
         self._clock = clock
         self._tell = tell
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,8 +103,7 @@ class Iterations:
             raise asyncio.CancelledError
         end_ns = self._clock()
         self.recorder.iteration_done(intended_ns, start_ns, end_ns)
-        self.tally.finished += 1
-        self._words[ITERATIONS_FINISHED] += 1
+        self.counts[FINISHED] += 1
         if self._halted:
             raise asyncio.CancelledError  # a script has swallowed it
         return end_ns if clean else 0
@@ -141,7 +119,7 @@ class Iterations:
         """After `halt`: whatever is still in flight counts as interrupted, so that the books balance: it was
         handed to a VU that did not come to begin it, or its script has swallowed the cancellation (then
         `alive` is not 0, and the process must not go on)."""
-        for _ in range(self.tally.in_flight):
+        for _ in range(self.in_flight):
             self._interrupted()
         self._settled = True
 
@@ -150,24 +128,20 @@ class Iterations:
         """VUs whose coroutine has not ended."""
         return len(self._tasks)
 
+    @property
+    def in_flight(self) -> int:
+        """Iterations that were started and have not ended."""
+        counts = self.counts
+        return counts[STARTED] - counts[FINISHED] - counts[INTERRUPTED]
+
     def ledger(self) -> ScenarioLedger:
         """The totals, for the controller's audit."""
-        tally = self.tally
-        return ScenarioLedger(
-            scenario=self.scenario,
-            planned=tally.planned,
-            started=tally.started,
-            finished=tally.finished,
-            interrupted=tally.interrupted,
-            dropped=tally.dropped,
-            missed=tally.missed,
-            requests=self.recorder.requests_started,
-        )
+        return ledger_of(self.scenario, self.counts)
 
     def _interrupted(self) -> int:
         now_ns = self._clock()
         if not self._settled:
-            self.tally.interrupted += 1
+            self.counts[INTERRUPTED] += 1
             self.recorder.interrupted(now_ns)
         return now_ns
 
@@ -198,4 +172,4 @@ def describe_exception(error: BaseException) -> str:
         frame = (own or frames)[-1]
         place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}: "
     text = str(error)
-    return f"{place}{type(error).__name__}{': ' + text if text else ''}"[:2_000]
+    return f"{place}{type(error).__name__}{': ' + text if text else ''}"[:20_000]

@@ -23,6 +23,7 @@ from loadr.engine.recorder import Recorder, ScenarioRecorder
 from loadr.engine.run import Executor
 from loadr.engine.vu import Vu
 from loadr.errors import ScriptFault
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.plan.model import ConstantVus, Plan, Scenario
 from loadr.plan.script_loader import import_script
 from loadr.plan.scripting import Declarations
@@ -39,6 +40,7 @@ class Surroundings:
     recorder: Recorder
     tell: Callable[[str], None]
     clock: Callable[[], int] = boottime_ns
+    secrets: Secrets = NO_SECRETS
 
 
 def load(plan: Plan, files_dir: Path, around: Surroundings) -> dict[str, Executor]:
@@ -57,9 +59,9 @@ def load(plan: Plan, files_dir: Path, around: Surroundings) -> dict[str, Executo
         if scenario.flow is None:
             flow = scripts.flow(scenario)
         else:
-            context = FlowContext(recorder, plan.defaults.http, plan.env, feeders, tell)
+            context = FlowContext(recorder, plan.defaults.http, plan.env, feeders, tell, around.secrets)
             flow = compile_flow(scenario.flow, context).run
-        iterations = Iterations(name, flow, recorder, around.words, around.clock, tell)
+        iterations = Iterations(name, flow, recorder, around.clock, tell)
         make_vu = _vu_maker(plan, name, scenario, recorder, feeders, around)
         executors[name] = _executor(plan, scenario, iterations, make_vu, around)
     return executors
@@ -87,7 +89,16 @@ def _vu_maker(
 
     def make(number: int) -> Vu:
         http = around.http.http(recorder, plan.defaults.http)
-        return Vu(number, http, recorder, env=plan.env, feeders=feeders, stream=stream, open_model=open_model)
+        return Vu(
+            number,
+            http,
+            recorder,
+            env=plan.env,
+            feeders=feeders,
+            stream=stream,
+            open_model=open_model,
+            secrets=around.secrets,
+        )
 
     return make
 

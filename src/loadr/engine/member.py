@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import msgspec
-
+from loadr.engine.books import Reported
 from loadr.engine.channel import ReportMessage, ScenarioLedger, WorkerDone, WorkerSecond
 from loadr.engine.process import WorkerProcess
 from loadr.metrics.series import SeriesKey
@@ -24,6 +23,8 @@ class Member:
     worst_loop_lag_ns: int = 0
     worst_lag_p99_ns: int = 0
     done: WorkerDone | None = None
+    ledgers: tuple[ScenarioLedger, ...] = ()  # of its page, once it died in the run
+    reported: Reported = field(default_factory=Reported)
     alive_at: int = 0
     still_turns: int = 0
 
@@ -88,14 +89,3 @@ class Round:
         silent = self._silent + list(self._open.values())
         self._open.clear()
         self._on_over(self._answers, silent)
-
-
-def sum_ledgers(reports: Iterable[WorkerDone]) -> tuple[ScenarioLedger, ...]:
-    """One ledger per scenario, in the order in which workers name them."""
-    sums: dict[str, list[int]] = {}
-    for report in reports:
-        for ledger in report.ledgers:
-            name, *figures = msgspec.structs.astuple(ledger)
-            before = sums.get(name, [0] * len(figures))
-            sums[name] = [one + other for one, other in zip(before, figures, strict=True)]
-    return tuple(ScenarioLedger(name, *figures) for name, figures in sums.items())

@@ -9,15 +9,17 @@ gives fresh ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from loadr.clock import boottime_ns
+from loadr.engine.books import sum_ledgers
 from loadr.engine.channel import (
     ArmOrder,
     ExitOrder,
     PrepareOrder,
     ReportMessage,
     ReshareOrder,
+    ScenarioLedger,
     ShareOrder,
     StartOrder,
     StopOrder,
@@ -30,16 +32,9 @@ from loadr.engine.channel import (
     WorkerStarted,
 )
 from loadr.engine.faults import Fault
-from loadr.engine.member import Member, Round, sum_ledgers
-from loadr.engine.page import (
-    ALIVE_AT,
-    ITERATIONS_FINISHED,
-    ITERATIONS_STARTED,
-    LEASE_END,
-    REQUESTS_FINISHED,
-    REQUESTS_STARTED,
-    REVISION,
-)
+from loadr.engine.holding import Holding
+from loadr.engine.member import Member, Round
+from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION, block_of, ledger_of
 from loadr.engine.pool_events import (
     PoolArmed,
     PoolEvent,
@@ -54,10 +49,12 @@ from loadr.engine.pool_events import (
 from loadr.engine.process import WorkerProcess
 from loadr.engine.sparse import interval_of
 from loadr.errors import FleetFault
+from loadr.masking import NO_SECRETS
 from loadr.metrics.series import Kind, SeriesKey
 from loadr.plan.model import Plan
-from loadr.schedule.ownership import split
+from loadr.schedule.change import NEVER_RUN_NS, Change
 from loadr.schedule.share import ScenarioShare
+from loadr.units import NS_PER_MS, NS_PER_S
 
 READY_LIMIT_S = 20.0
 PREPARE_LIMIT_S = 60.0
@@ -68,17 +65,20 @@ END_GRACE_S = 5.0
 EXIT_LIMIT_S = 1.0
 KILL_LIMIT_S = 5.0
 WATCH_EVERY_S = 1.0
-FROZEN_TURNS = 10
+FROZEN_TURNS = 5
 """A worker whose page does not move for so many turns of the watch is killed. Counted in turns of the agent's
 own timer and not by the clock, so that an agent that was frozen with its workers does not blame them."""
+TAKE_OVER_NS = 50 * NS_PER_MS
+"""How long after a worker's death the others have its share: by then they know. What is planned in between is
+nobody's."""
 
 
 class WorkerPool:
     """``workers`` processes (≥ 1). Methods are called on one event loop, in the main thread.
 
     Order of a run: `prepare` → PoolPrepared → `arm` → PoolArmed → `set_lease` (and again and again) → `start` →
-    PoolStarted, PoolInterval …, PoolFinished → `renew`. `stop` and `kill` may come at any time after `prepare`,
-    and always lead to PoolFinished.
+    PoolStarted, PoolInterval …, PoolFinished → `renew`. `reshare` may come at any time after `arm`; `stop` and
+    `kill` at any time after `prepare`, and they always lead to PoolFinished.
     """
 
     def __init__(self, workers: int, on_event: Callable[[PoolEvent], None]) -> None:
@@ -88,12 +88,14 @@ class WorkerPool:
         self._on_event = on_event
         self._members: list[Member] = []
         self._in_run = False
-        self._plan: Plan | None = None
+        self._holding: Holding | None = None
+        self._start_ns: int | None = None
+        self._stopping = False
+        self._killed = False
         self._round: Round | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._revision = 0
-        self._dealt: dict[str, dict[int, ScenarioShare]] = {}
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -135,11 +137,13 @@ class WorkerPool:
         await self._end_all()
 
     def kill(self) -> None:
-        """End all load now, by SIGKILL; what was in flight is not counted. PoolFinished(cause="killed")
-        follows."""
+        """End all load now, by SIGKILL. PoolFinished(cause="killed") follows, with ledgers that say what was in
+        flight, once no process is left."""
+        self._killed = self._stopping = True
         for member in self._members:
             member.process.kill("asked to")
-        self._finish("killed")
+        self._set_deadline(KILL_LIMIT_S)
+        self._finish_if_all_done("killed")
 
     async def _end_all(self) -> None:
         self._leave_run()
@@ -159,9 +163,12 @@ class WorkerPool:
 
     # --- orders of a run ------------------------------------------------------------------------------------
 
-    def prepare(self, run_id: str, plan_json: bytes, files_dir: str) -> None:
+    def prepare(
+        self, run_id: str, plan_json: bytes, files_dir: str, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> None:
         """Have every worker load the plan; its files stand under ``files_dir``. PoolPrepared follows."""
-        self._in_run = True
+        self._in_run, self._stopping, self._killed = True, False, False
+        self._holding = self._start_ns = None
 
         def over(answers: list[ReportMessage], silent: list[Member]) -> None:
             self._on_event(PoolPrepared(*self._fault_of(answers, silent, "load the plan", PREPARE_LIMIT_S)))
@@ -169,22 +176,29 @@ class WorkerPool:
         self._begin_round(PREPARE_LIMIT_S, over)
         for member in self._members:
             order = PrepareOrder(
-                run_id=run_id, plan_json=plan_json, files_dir=files_dir, worker=member.process.index
+                run_id=run_id,
+                plan_json=plan_json,
+                files_dir=files_dir,
+                worker=member.process.index,
+                secrets=dict(secrets),
             )
             member.process.send(order)
         self._answer_for_the_dead()
 
-    def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None:
-        """Deal this agent's shares to the workers. PoolArmed follows."""
-        self._plan = plan
-        self._dealt = {}
+    def arm(self, shares: Sequence[ScenarioShare], plan: Plan, changes: Sequence[Change] = ()) -> None:
+        """Deal this agent's shares, of a run with these changes, to the workers. PoolArmed follows.
+
+        Shares may be empty, or hold from a later instant on only.
+        """
+        holding = self._holding = Holding(plan)
+        holding.follow(changes)
 
         def over(answers: list[ReportMessage], silent: list[Member]) -> None:
             self._on_event(PoolArmed(*self._fault_of(answers, silent, "take its share", ARM_LIMIT_S)))
 
         self._begin_round(ARM_LIMIT_S, over)
-        for member, orders in zip(self._members, self._deal(shares, plan), strict=True):
-            member.process.send(ArmOrder(shares=orders))
+        for worker, orders in holding.deal(shares, self._living()).items():
+            self._members[worker].process.send(ArmOrder(orders, list(changes)))
         self._answer_for_the_dead()
 
     def set_lease(self, end_boot_ns: int) -> None:
@@ -193,35 +207,40 @@ class WorkerPool:
             member.process.page.words[LEASE_END] = end_boot_ns
 
     def start(self, start_boot_ns: int) -> None:
-        """Begin at this instant. PoolStarted follows once every worker has begun."""
-        loop = asyncio.get_running_loop()
+        """Begin at this instant, or at once if it is past. PoolStarted follows once every worker has begun."""
+        self._start_ns = start_boot_ns
         wait_s = max(0, start_boot_ns - boottime_ns()) / 1e9
         self._begin_round(wait_s + START_LIMIT_S, self._started)
         for member in self._members:
             member.process.send(StartOrder(start_boot_ns=start_boot_ns))
-        if self._plan is not None:
-            ends = (s.start_time_ns + s.duration_ns + s.graceful_stop_ns for s in self._plan.scenarios.values())
-            self._set_deadline(wait_s + max(ends) / 1e9 + END_GRACE_S)
+        self._expect_end()
         if self._watch is None:
-            self._watch = loop.call_later(WATCH_EVERY_S, self._watch_frozen)
+            self._watch = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch_frozen)
         self._answer_for_the_dead()
 
-    def reshare(self, shares: Sequence[ScenarioShare]) -> None:
-        """Shares that hold from their own ``from_run_ns`` on, dealt again among the workers."""
-        if self._plan is None:
+    def reshare(self, shares: Sequence[ScenarioShare], changes: Sequence[Change] = ()) -> None:
+        """The agent's whole share, from each ``from_run_ns`` on, and all changes of the run so far.
+
+        What holds from an instant that is past holds from now on: nothing is started twice, nothing made up for.
+        """
+        if self._holding is None or not self._in_run:
             return
-        self._revision += 1
-        for member, orders in zip(self._members, self._deal(shares, self._plan), strict=True):
-            member.process.page.words[REVISION] = self._revision
-            member.process.send(ReshareOrder(shares=orders))
+        self._holding.follow(changes)
+        self._announce_revision()
+        # Whoever has not read this revision's order starts nothing more, so all that was started was planned
+        # before this instant, and from it on slots can go from worker to worker.
+        now_run_ns = max(self._run_ns(), 0)
+        self._send_shares(self._holding.deal(shares, self._living(), now_run_ns))
+        self._expect_end()
 
     def stop(self, graceful: bool, cause: str) -> None:
         """Start nothing more. ``graceful`` waits for iterations within each scenario's graceful stop."""
+        self._stopping = True
         for member in self._members:
             member.process.send(StopOrder(graceful=graceful, cause=cause))
         graceful_ns = 0
-        if graceful and self._plan is not None:
-            graceful_ns = max(s.graceful_stop_ns for s in self._plan.scenarios.values())
+        if graceful and self._holding is not None:
+            graceful_ns = max(s.graceful_stop_ns for s in self._holding.plan.scenarios.values())
         self._set_deadline(graceful_ns / 1e9 + END_GRACE_S)
         self._finish_if_all_done(cause)
 
@@ -242,22 +261,33 @@ class WorkerPool:
             vus=sum(last.vus for last in lasts),
         )
 
-    def _deal(self, shares: Sequence[ScenarioShare], plan: Plan) -> list[list[ShareOrder]]:
-        """One list of orders per worker; a worker that is gone gets none, and the others its part."""
-        weights = {member.process.index: 1.0 for member in self._members if not member.lost}
-        orders: dict[int, list[ShareOrder]] = {member.process.index: [] for member in self._members}
-        for share in shares if weights else ():
-            dealt = split(
-                share,
-                plan.scenarios[share.scenario],
-                weights,
-                plan.seed,
-                previous=self._dealt.get(share.scenario),
-            )
-            self._dealt[share.scenario] = dealt
-            for index, part in dealt.items():
-                orders[index].append(ShareOrder(part.scenario, part.from_run_ns, part.slots, part.vu_slots))
-        return [orders[member.process.index] for member in self._members]
+    # --- shares ---------------------------------------------------------------------------------------------
+
+    def _living(self) -> list[int]:
+        return [m.process.index for m in self._members if m.done is None and not m.lost]
+
+    def _run_ns(self) -> int:
+        """Now, on the run's timeline; 0 while its start is not known."""
+        return 0 if self._start_ns is None else boottime_ns() - self._start_ns
+
+    def _announce_revision(self) -> None:
+        self._revision += 1
+        for member in self._members:
+            member.process.page.words[REVISION] = self._revision
+
+    def _send_shares(self, orders: dict[int, list[ShareOrder]]) -> None:
+        assert self._holding is not None
+        for worker, shares in orders.items():
+            order = ReshareOrder(shares, list(self._holding.changes), self._revision)
+            self._members[worker].process.send(order)
+
+    def _share_of_the_dead(self) -> None:
+        """Somebody died: those who live have all of the agent's share from soon on."""
+        if self._holding is None or not self._in_run or self._stopping:
+            return
+        self._announce_revision()
+        soon_ns = max(self._run_ns() + TAKE_OVER_NS, 0) if self._start_ns is not None else 0
+        self._send_shares(self._holding.deal_again(self._living(), soon_ns))
 
     # --- rounds, deadlines ----------------------------------------------------------------------------------
 
@@ -294,6 +324,17 @@ class WorkerPool:
         if errors:
             self._on_event(PoolStarted(max(errors, key=abs)))
 
+    def _expect_end(self) -> None:
+        """The deadline follows the plan and the changes of the run: none while it is paused."""
+        if self._holding is None or self._start_ns is None or self._stopping:
+            return
+        end_run_ns = self._holding.end_run_ns
+        if end_run_ns < NEVER_RUN_NS:
+            self._set_deadline(max(end_run_ns - self._run_ns(), 0) / NS_PER_S + END_GRACE_S)
+        elif self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
     def _set_deadline(self, delay_s: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -301,6 +342,8 @@ class WorkerPool:
 
     def _deadline_reached(self) -> None:
         self._deadline = None
+        if self._killed:
+            self._finish("killed")
         for member in self._members:
             if member.done is None:
                 member.process.kill("it did not end in time")
@@ -344,6 +387,7 @@ class WorkerPool:
             member.process.kill(f"it sent a second that can not be: {error}")
             return
         for interval in intervals:
+            member.reported.add(interval)
             self._on_event(PoolInterval(interval))
 
     def _on_exit(self, process: WorkerProcess, how: str) -> None:
@@ -352,20 +396,21 @@ class WorkerPool:
             return
         member.ready.set()
         if self._in_run and member.done is None:
-            words = process.page.words
-            self._on_event(
-                PoolWorkerLost(
-                    worker=process.index,
-                    pid=process.pid,
-                    how=how,
-                    requests_started=words[REQUESTS_STARTED],
-                    requests_finished=words[REQUESTS_FINISHED],
-                    iterations_started=words[ITERATIONS_STARTED],
-                    iterations_finished=words[ITERATIONS_FINISHED],
-                )
-            )
+            member.ledgers = self._page_of(process)
+            if not self._killed:
+                unreported = member.reported.missing_from(member.ledgers)
+                self._on_event(PoolWorkerLost(process.index, process.pid, how, member.ledgers, unreported))
+                self._share_of_the_dead()
         self._answer(member, None)
         self._finish_if_all_done("workers lost")
+
+    def _page_of(self, process: WorkerProcess) -> tuple[ScenarioLedger, ...]:
+        """The ledgers of a worker that writes no more."""
+        if self._holding is None:
+            return ()
+        words = process.page.words
+        scenarios = enumerate(self._holding.plan.scenarios)
+        return tuple(ledger_of(name, block_of(words, index)) for index, name in scenarios)
 
     def _member_of(self, process: WorkerProcess) -> Member | None:
         """None for a process of an earlier run."""
@@ -374,14 +419,17 @@ class WorkerPool:
     def _finish_if_all_done(self, cause: str) -> None:
         if all(member.done is not None or member.lost for member in self._members):
             causes = [member.done.cause for member in self._members if member.done is not None]
-            self._finish(next((c for c in causes if c), "") if causes else cause)
+            if self._killed:
+                self._finish("killed")
+            else:
+                self._finish(next((c for c in causes if c), "") if causes else cause)
 
     def _finish(self, cause: str) -> None:
         if not self._in_run:
             return
         self._leave_run()
-        done = [member.done for member in self._members if member.done is not None]
-        self._on_event(PoolFinished(sum_ledgers(done), cause))
+        books = (member.ledgers if member.done is None else member.done.ledgers for member in self._members)
+        self._on_event(PoolFinished(sum_ledgers(books), cause))
 
     def _leave_run(self) -> None:
         self._in_run = False

@@ -44,15 +44,19 @@ class PoolInterval:
 
 @dataclass(frozen=True, slots=True)
 class PoolWorkerLost:
-    """A worker died in a run, with what its page of shared memory says that it had done. The others go on."""
+    """A worker died in a run. The others go on, with its share dealt among them.
+
+    ``ledgers`` is what its page of shared memory says that it had done, exact to the unit, one for each
+    scenario of the plan (none before shares were dealt). ``unreported`` is what of that no `PoolInterval` has
+    told, or ever will: planned = started + dropped + missed and started = finished + interrupted + lost hold in
+    it, too.
+    """
 
     worker: int
     pid: int
     how: str  # "was killed by SIGKILL"
-    requests_started: int
-    requests_finished: int
-    iterations_started: int
-    iterations_finished: int
+    ledgers: tuple[ScenarioLedger, ...]
+    unreported: tuple[ScenarioLedger, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class PoolNotice:
 
 @dataclass(frozen=True, slots=True)
 class PoolFinished:
-    """The last of a run: every worker is done or lost. Ledgers are summed over the workers that are left.
+    """The last of a run: every worker is done or lost. Ledgers are summed over all workers, those of dead ones
+    being what their pages say.
 
     ``cause``: "" for a normal end, the cause given to `stop`, "orphaned" (the lease ran out), "killed", or
     "workers lost" when none is left.

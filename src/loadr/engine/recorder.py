@@ -24,8 +24,10 @@ import numpy as np
 
 from loadr.engine.channel import NewSeries, SecondSlice
 from loadr.engine.failures import INTERRUPTED
+from loadr.engine.page import block_of, new_words
 from loadr.engine.rows import Rows, Samples
 from loadr.engine.slices import Slices
+from loadr.masking import NO_SECRETS
 from loadr.metrics.series import BUILT_IN
 from loadr.units import NS_PER_S
 
@@ -204,15 +206,16 @@ def _count_kind(errors: dict[str, Rows], kind: str, at_ns: int) -> None:
 class ScenarioRecorder:
     """Everything of one scenario on one worker.
 
-    ``requests_started`` is the ledger's count: requests that were written, and those that found no connection.
+    ``counts`` is its block in the page, the ledger; what is recorded here is counted apart from it, so that one
+    can be audited against the other.
     ``vus_active`` and ``vus_max`` are set by the dispatcher; ``bytes_sent`` and ``bytes_received`` count
     application bytes (heads and bodies, before TLS).
     """
 
-    def __init__(self, recorder: Recorder, name: str) -> None:
+    def __init__(self, recorder: Recorder, name: str, counts: memoryview[int]) -> None:
         self.recorder = recorder
         self.name = name
-        self.requests_started = 0
+        self.counts = counts
         self.vus_active = 0
         self.vus_max = 0
         self.bytes_sent = 0
@@ -232,6 +235,9 @@ class ScenarioRecorder:
         """The series of requests of this method (upper case) and name; cached, or folded into "other"."""
         series = self._requests.get((method, name))
         if series is None:
+            name = self.recorder.mask(name)
+            series = self._requests.get((method, name))
+        if series is None:
             if not self.recorder.claim(_PER_STATUS):
                 return self.folded(method)
             series = self._requests[method, name] = RequestSeries(self, method, name, folded=False)
@@ -248,6 +254,9 @@ class ScenarioRecorder:
     def check(self, name: str) -> CheckCounter:
         """The counter of a check; cached, or folded into "other"."""
         counter = self.checks.get(name)
+        if counter is None:
+            name = self.recorder.mask(name)
+            counter = self.checks.get(name)
         if counter is None:
             if not self.recorder.claim(1):
                 self.recorder.folded += 1
@@ -330,18 +339,30 @@ class ScenarioRecorder:
 
 
 class Recorder:
-    """One worker's recorder, for the scenarios of one run.
+    """One worker's recorder, for the scenarios of one run, in the plan's order. ``words`` are those of the page;
+    without them there is a page that nobody shares.
 
     At most ``max_series`` series come from names of requests and checks; over it they are counted under the name
-    "other", and ``folded`` counts how often that was decided.
+    "other", and ``folded`` counts how often that was decided. ``mask`` takes secrets out of those names.
     """
 
-    def __init__(self, scenarios: Sequence[str], *, max_series: int = MAX_SERIES_PER_WORKER) -> None:
+    def __init__(
+        self,
+        scenarios: Sequence[str],
+        words: memoryview[int] | None = None,
+        *,
+        max_series: int = MAX_SERIES_PER_WORKER,
+        mask: Callable[[str], str] = NO_SECRETS.mask,
+    ) -> None:
+        words = new_words() if words is None else words
         self.folded = 0
+        self.mask = mask
         self._left = max_series
         self._ids: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         self._new: list[NewSeries] = []
-        self._scenarios = {name: ScenarioRecorder(self, name) for name in scenarios}
+        self._scenarios = {
+            name: ScenarioRecorder(self, name, block_of(words, index)) for index, name in enumerate(scenarios)
+        }
 
     def scenario(self, name: str) -> ScenarioRecorder:
         """`KeyError` for a name that was not given at the start."""

@@ -17,10 +17,11 @@ from typing import Protocol
 from loadr.engine.channel import ReportMessage, WorkerDone, WorkerStarted
 from loadr.engine.iterations import Iterations
 from loadr.engine.pacer import Pacer
-from loadr.engine.page import ALIVE_AT, LEASE_END
+from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION
 from loadr.engine.pending import NEVER_NS
 from loadr.engine.recorder import ScenarioRecorder
 from loadr.engine.second import SecondReport
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
 from loadr.units import NS_PER_MS, NS_PER_S
 
@@ -39,6 +40,7 @@ class Executor(Protocol):
 
     iterations: Iterations
     end_ns: int
+    revision: int
 
     @property
     def vus(self) -> int: ...
@@ -46,7 +48,7 @@ class Executor(Protocol):
     @property
     def active_vus(self) -> int: ...
 
-    def arm(self, shares: Sequence[ScenarioShare]) -> None: ...
+    def arm(self, shares: Sequence[ScenarioShare], changes: Sequence[Change]) -> None: ...
 
     def start(self, start_ns: int, late_until_ns: int) -> None: ...
 
@@ -54,7 +56,7 @@ class Executor(Protocol):
 
     def stop(self) -> None: ...
 
-    def reshare(self, share: ScenarioShare) -> None: ...
+    def reshare(self, shares: Sequence[ScenarioShare], changes: Sequence[Change], revision: int) -> None: ...
 
 
 class _Phase(Enum):
@@ -103,11 +105,12 @@ class Run:
         self._orphaned = False
         self._over = False
         self._cause = ""
+        self._revision = 0
 
-    def arm(self, shares: Sequence[ScenarioShare]) -> None:
+    def arm(self, shares: Sequence[ScenarioShare], changes: Sequence[Change] = ()) -> None:
         """Take these shares; create the VUs that are wanted before the start."""
         for name, part in self._parts.items():
-            part.executor.arm([share for share in shares if share.scenario == name])
+            part.executor.arm(_of(name, shares), changes)
 
     def start(self, start_ns: int) -> None:
         """Begin at this instant, or at once if it is past: then what was planned before now is missed."""
@@ -118,16 +121,14 @@ class Run:
         self._pacer.set(start_ns)
         self._turn()
 
-    def reshare(self, shares: Sequence[ScenarioShare]) -> None:
-        """Shares that hold from their own instants on; before the start instant, as in `arm`."""
+    def reshare(self, shares: Sequence[ScenarioShare], changes: Sequence[Change], revision: int) -> None:
+        """Shares that hold from their own instants on, and all changes of the run; ``revision`` is what the page
+        says from then on."""
         if self._over:
             return
-        for share in shares:
-            executor = self._parts[share.scenario].executor
-            if self._begun:
-                executor.reshare(share)
-            else:
-                executor.arm([share])
+        self._revision = revision
+        for name, part in self._parts.items():
+            part.executor.reshare(_of(name, shares), changes, revision)
         if self._begun:
             self._pacer.set(self._dispatch(self._clock()))
 
@@ -156,6 +157,10 @@ class Run:
 
     def _dispatch(self, now_ns: int) -> int:
         """Let every executor do what is due; gives the next instant for the pacer, 0 for none."""
+        if now_ns >= self._words[LEASE_END] and not self._orphaned:
+            self._turn()
+        if self._orphaned or self._over:
+            return 0
         next_ns = min(part.executor.turn(now_ns) for part in self._parts.values())
         return 0 if next_ns == NEVER_NS else next_ns
 
@@ -185,18 +190,23 @@ class Run:
         self._timer = self._loop.call_later(delay_ns / NS_PER_S, self._turn)
 
     def _move(self, part: _Part, now_ns: int) -> None:
-        """Bring one scenario to the phase in which it should be."""
+        """Bring one scenario to the phase in which it should be. An order that was not read yet may move its
+        end."""
         iterations = part.executor.iterations
-        if part.phase is _Phase.RUNNING and now_ns >= part.executor.end_ns:
+        if part.phase is _Phase.RUNNING and self._begun and now_ns >= part.executor.end_ns and not self._behind:
             self._end(part, now_ns)
             part.deadline_ns = part.executor.end_ns + part.graceful_stop_ns
-        if part.phase is _Phase.ENDING and (not iterations.tally.in_flight or now_ns >= part.deadline_ns):
+        if part.phase is _Phase.ENDING and (not iterations.in_flight or now_ns >= part.deadline_ns):
             iterations.halt()
             part.phase = _Phase.HALTING
             part.deadline_ns = now_ns + HALT_LIMIT_NS
         elif part.phase is _Phase.HALTING and (not iterations.alive or now_ns >= part.deadline_ns):
             iterations.settle()
             part.phase = _Phase.OVER
+
+    @property
+    def _behind(self) -> bool:
+        return self._words[REVISION] != self._revision
 
     def _end_all(self, now_ns: int, graceful: bool, cause: str) -> None:
         """Every scenario starts nothing more, for this cause or for an earlier one."""
@@ -228,3 +238,7 @@ class Run:
 
     def _crews(self) -> list[tuple[ScenarioRecorder, Executor]]:
         return [(part.executor.iterations.recorder, part.executor) for part in self._parts.values()]
+
+
+def _of(scenario: str, shares: Sequence[ScenarioShare]) -> list[ScenarioShare]:
+    return [share for share in shares if share.scenario == scenario]

@@ -61,7 +61,7 @@ class SecondReport:
         for scenario, crew in crews:
             scenario.vus_active = crew.active_vus
             scenario.vus_max = crew.vus
-            vus += crew.vus
+            vus += crew.active_vus
         new_series, slices = self._recorder.take(self._start_ns, now_ns, whole=not last)
         self._lag_ids.update(new.id for new in new_series if new.metric == "iteration_lag")
         cpu_ns = time.process_time_ns()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from loadr.engine.draws import Draws, iteration_key
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.units import NS_PER_S, parse_duration_ns
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Vu:
     """``id`` counts from 1 over the whole fleet. ``iteration`` is the fleet-wide number of the iteration in
     open models, and this VU's own count in closed ones; both from 0. ``env`` holds what came from ``-e
-    KEY=VALUE``."""
+    KEY=VALUE``, ``secret`` the values of secrets by name: ``vu.secret["API_KEY"]``."""
 
     __slots__ = (
         "_drawn_for",
@@ -36,6 +37,7 @@ class Vu:
         "iteration",
         "owner_key",
         "scenario",
+        "secret",
     )
 
     def __init__(
@@ -48,6 +50,7 @@ class Vu:
         feeders: Mapping[str, Feeder],
         stream: int,
         open_model: bool,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         """``number`` counts from 0; ``stream`` is the scenario's `draws.stream_seed`. ``owner_key`` is what
         draws and rows depend on besides the iteration: 0 in open models, where it does not matter which VU
@@ -56,6 +59,7 @@ class Vu:
         self.http = http
         self.scenario = scenario
         self.env = env
+        self.secret = secrets
         self.iteration = -1
         self._feeders = feeders
         self._stream = stream

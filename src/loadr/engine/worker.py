@@ -41,6 +41,7 @@ from loadr.engine.channel import (
     order_decoder,
 )
 from loadr.engine.client import HttpWorker
+from loadr.engine.corpus import CorpusInvalid
 from loadr.engine.faults import Fault
 from loadr.engine.iterations import SCRIPT_EXCEPTION, describe_exception
 from loadr.engine.link import Link
@@ -50,9 +51,11 @@ from loadr.engine.recorder import Recorder
 from loadr.engine.run import Run
 from loadr.engine.second import SecondReport
 from loadr.errors import ArgumentInvalid, InternalFault, LoadrError, PlanInvalid, ScriptFault
+from loadr.masking import NO_SECRETS, Secrets, mask_output
 from loadr.plan.model import Plan
 from loadr.schedule.share import ScenarioShare
 
+MAX_TOLD_CHARACTERS = 2_000
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ENGINE = str(Path(__file__).parent)
 
@@ -65,6 +68,7 @@ class Worker:
         self._page = page
         self._link: Link[OrderMessage] = Link(order_decoder, self._on_order, self._on_lost)
         self._run: Run | None = None
+        self._secrets = NO_SECRETS
 
     async def serve(self, channel: socket.socket) -> None:
         """Take up the channel and say that this worker is ready."""
@@ -81,7 +85,7 @@ class Worker:
             case StartOrder():
                 self._armed().start(order.start_boot_ns)
             case ReshareOrder():
-                self._armed().reshare(_shares(order.shares))
+                self._armed().reshare(_shares(order.shares), order.changes, order.revision)
             case StopOrder():
                 if self._run is None:
                     self._report(WorkerDone(ledgers=[], cause=order.cause))
@@ -91,16 +95,18 @@ class Worker:
                 self._link.close()
 
     def _prepare(self, order: PrepareOrder) -> WorkerPrepared:
+        self._secrets = Secrets(order.secrets)
+        mask_output(self._secrets)
         try:
             plan = Plan.from_json(order.plan_json)
-            recorder = Recorder(list(plan.scenarios))
             words = self._page.words
+            recorder = Recorder(list(plan.scenarios), words, mask=self._secrets.mask)
             http = HttpWorker(self._loop, recorder, words, boottime_ns, files_dir=order.files_dir)
-            around = Surroundings(self._loop, words, http, recorder, self._tell)
+            around = Surroundings(self._loop, words, http, recorder, self._tell, secrets=self._secrets)
             executors = load(plan, Path(order.files_dir), around)
         except BaseException as error:  # noqa: BLE001 - also what a script raises when it is imported
             fault, detail = _fault_of(error)
-            return WorkerPrepared(fault, detail)
+            return WorkerPrepared(fault, self._secrets.mask(detail))
         graceful_stops_ns = {name: scenario.graceful_stop_ns for name, scenario in plan.scenarios.items()}
         report = SecondReport(recorder)
         self._run = Run(executors, graceful_stops_ns, report, words, boottime_ns, self._loop, self._report)
@@ -108,7 +114,7 @@ class Worker:
 
     def _arm(self, order: ArmOrder) -> WorkerArmed:
         try:
-            self._armed().arm(_shares(order.shares))
+            self._armed().arm(_shares(order.shares), order.changes)
         except (LoadrError, OSError, ValueError) as error:
             fault, detail = _fault_of(error)
             return WorkerArmed(fault, detail)
@@ -126,7 +132,7 @@ class Worker:
             self._link.close()  # one run, one process: what a script has left running ends with it
 
     def _tell(self, what: str) -> None:
-        self._link.send(WorkerEvent(SCRIPT_EXCEPTION, what))
+        self._link.send(WorkerEvent(SCRIPT_EXCEPTION, self._secrets.mask(what)[:MAX_TOLD_CHARACTERS]))
 
     def _on_lost(self, why: str) -> None:
         if why:
@@ -135,7 +141,7 @@ class Worker:
 
 
 def _shares(orders: list[ShareOrder]) -> list[ScenarioShare]:
-    return [ScenarioShare(o.scenario, o.from_run_ns, o.slots, o.vu_slots) for o in orders]
+    return [ScenarioShare(o.scenario, o.from_run_ns, o.slots, o.vu_slots, o.from_iteration) for o in orders]
 
 
 def _fault_of(error: BaseException) -> tuple[int, str]:
@@ -147,6 +153,8 @@ def _fault_of(error: BaseException) -> tuple[int, str]:
             return Fault.SCRIPT, f"{error.message}; {error.hint}" if error.hint else error.message
         case ArgumentInvalid():
             return Fault.FILES, error.message
+        case CorpusInvalid():
+            return Fault.CORPUS, str(error)
         case pydantic.ValidationError() | ValueError():
             return Fault.PLAN, str(error)
         case OSError():

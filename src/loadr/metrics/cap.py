@@ -2,7 +2,8 @@
 
 Takes series keys and gives the key under which to keep their deltas: the same one, or that of the metric's series
 ``{other:true}`` once the cap is reached. Folding loses tags, never samples: a metric's total stays exact. Who is
-first is kept, so that a series never changes its key in mid-run.
+first is kept, so that a series never changes its key in mid-run. A tag's value that is too long for a message is
+cut, which may fold, too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from loadr.metrics.delta import IntervalDelta, merge_delta
-from loadr.metrics.series import MAX_SERIES_PER_RUN, SeriesKey, Tags
+from loadr.metrics.series import MAX_SERIES_PER_RUN, MAX_TAG_CHARACTERS, SeriesKey, Tags
 
 OTHER: Tags = (("other", "true"),)
 
@@ -35,6 +36,8 @@ class SeriesCap:
         """The key to keep a delta of this series under."""
         if key in self._known:
             return key
+        if any(len(value) > MAX_TAG_CHARACTERS for _, value in key.tags):
+            return self.admit(SeriesKey(key.metric, key.kind, tuple((tag, _cut(text)) for tag, text in key.tags)))
         if len(self._known) < self.limit:
             self._known.add(key)
             self._metrics.add(key.metric)
@@ -45,6 +48,8 @@ class SeriesCap:
 
     def fold(self, interval: IntervalDelta) -> IntervalDelta:
         """The interval under admitted keys; the very same object if nothing had to be folded."""
+        if self._known.issuperset(interval.values):
+            return interval
         keys = {key: self.admit(key) for key in interval.values}
         if all(key == kept for key, kept in keys.items()):
             return interval
@@ -56,3 +61,7 @@ class SeriesCap:
             else:
                 merge_delta(mine, delta, over_time=False)
         return out
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= MAX_TAG_CHARACTERS else value[: MAX_TAG_CHARACTERS - 1] + "…"

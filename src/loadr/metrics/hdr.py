@@ -38,9 +38,13 @@ _DEFLATED_COOKIE = 0x1C849304 | 0x10
 _HEADER = struct.Struct(">IIIIqqd")
 _OUTER = struct.Struct(">II")
 _GEOMETRY = (0, SIGNIFICANT_DIGITS, LOWEST_US, HIGHEST_US, 1.0)
+_PLAIN_GEOMETRY = _HEADER.pack(0, 0, *_GEOMETRY)[_OUTER.size :]
 
-_COUNTERS = 28_672  # length of the counts array of other implementations: trailing zeros may reach so far
+COUNTERS = 28_672  # length of the counts array of other implementations: trailing zeros may reach so far
 _VARINT_BYTES = 9
+
+HEADER_BYTES = _HEADER.size
+MAX_TREND_BYTES = 2**18  # what an agent may send in a second
 
 # 10 million samples a second for 325 days. What a peer claims beyond it is no measurement, and a sum over peers
 # stays far from the end of int64.
@@ -85,12 +89,19 @@ def decode(payload: bytes, *, max_bytes: int) -> tuple[Indices, Counts]:
 
 
 def decode_trend(
-    hdr: bytes, count: int, sum_ns: int, min_ns: int, max_ns: int, clipped: int, *, max_bytes: int = 2**18
+    hdr: bytes,
+    count: int,
+    sum_ns: int,
+    min_ns: int,
+    max_ns: int,
+    clipped: int,
+    *,
+    max_bytes: int = MAX_TREND_BYTES,
 ) -> Histogram:
     """A peer's histogram with its exact fields. Raises `BadHistogram` if these contradict each other.
 
     They do unless the buckets sum to ``count``, which is at most `MAX_TREND_COUNT`, and `Histogram.from_sparse`
-    finds nothing wrong. The default of ``max_bytes`` is what an agent may send in a second.
+    finds nothing wrong.
     """
     indices, counts = decode(hdr, max_bytes=max_bytes)
     if not 0 <= count <= MAX_TREND_COUNT:
@@ -102,6 +113,15 @@ def decode_trend(
     if histogram.count != count:
         raise BadHistogram(f"a histogram claims {count} samples, but its buckets hold {histogram.count}")
     return histogram
+
+
+def announces(payload: bytes, size: int) -> bool:
+    """Whether it is a plain payload of our geometry that says it has ``size`` bytes, some of them of a body."""
+    return (
+        HEADER_BYTES < size <= MAX_TREND_BYTES
+        and payload[8:HEADER_BYTES] == _PLAIN_GEOMETRY
+        and payload[:8] == _OUTER.pack(_PLAIN_COOKIE, size - HEADER_BYTES)
+    )
 
 
 def _check_header(plain: bytes, max_bytes: int) -> int:
@@ -116,7 +136,7 @@ def _check_header(plain: bytes, max_bytes: int) -> int:
             f"a histogram must be of {SIGNIFICANT_DIGITS} digits from {LOWEST_US} to {HIGHEST_US} µs, without "
             f"offset or ratio; this one says offset, digits, lowest, highest, ratio = {geometry}"
         )
-    limit = min(max_bytes - _HEADER.size, _COUNTERS * _VARINT_BYTES)
+    limit = min(max_bytes - _HEADER.size, COUNTERS * _VARINT_BYTES)
     if body_bytes > limit:
         raise BadHistogram(f"a histogram announces {body_bytes} bytes; {limit} are the limit")
     return int(body_bytes)
@@ -174,8 +194,8 @@ def _place(numbers: Words) -> tuple[Indices, Counts]:
     )  # zeros of a run, but for the one that its own place stands for
     values = halves - skipped
     # First the longest run and then the sum: it can not overflow.
-    if int(skipped.max()) > _COUNTERS or len(numbers) + int((skips := skipped.cumsum())[-1]) > _COUNTERS:
-        raise BadHistogram(f"a histogram has more than {_COUNTERS} counters")
+    if int(skipped.max()) > COUNTERS or len(numbers) + int((skips := skipped.cumsum())[-1]) > COUNTERS:
+        raise BadHistogram(f"a histogram has more than {COUNTERS} counters")
     filled = values.nonzero()[0]
     indices = (filled + skips[filled]).astype(np.int32)
     if len(indices) and int(indices[-1]) >= BUCKETS:

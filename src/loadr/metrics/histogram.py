@@ -36,6 +36,8 @@ _GRAIN = 256  # windows start and end at its multiples: at most 110 moves in a h
 _MANTISSA_SHIFT = 52 - _HALF_BITS
 _EXPONENT_OFFSET = (1023 + _HALF_BITS - 1) << _HALF_BITS
 
+_Narrow = npt.NDArray[np.integer]
+
 Indices = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 
@@ -99,8 +101,8 @@ class Histogram:
         self.max_ns = 0
         self.clipped = 0
         self._low = 0  # bucket of _counts[0], if dense
-        self._indices: Indices | None = _NO_INDICES  # None: dense
-        self._counts: Counts = _NO_COUNTS
+        self._indices: _Narrow | None = _NO_INDICES  # None: dense
+        self._counts: _Narrow = _NO_COUNTS
 
     @classmethod
     def of(cls, samples_ns: npt.NDArray[np.integer]) -> Histogram:
@@ -121,11 +123,10 @@ class Histogram:
         """
         if len(indices) != len(counts):
             raise ValueError(f"{len(indices)} indices for {len(counts)} counts")
-        histogram = cls()
         if not len(indices):
             if sum_ns or min_ns or max_ns or clipped:
                 raise ValueError("an empty histogram has no sum, min, max or clipped samples")
-            return histogram
+            return cls()
         first, last = int(indices[0]), int(indices[-1])
         if first < 0 or last >= BUCKETS or not (indices[1:] > indices[:-1]).all():
             raise ValueError(f"indices must ascend within 0 to {BUCKETS - 1}")
@@ -134,14 +135,29 @@ class Histogram:
         count = _exact_sum(counts, int(counts.max()))
         if count > MAX_COUNT:
             raise ValueError(f"{count} samples are more than int64 can count")
+        return cls.from_counted(indices, counts, count, sum_ns, min_ns, max_ns, clipped)
+
+    @classmethod
+    def from_counted(
+        cls,
+        indices: Indices,
+        counts: Counts,
+        count: int,
+        sum_ns: int,
+        min_ns: int,
+        max_ns: int,
+        clipped: int,
+    ) -> Histogram:
+        """`from_sparse` of buckets that are known to be sound, and not none, and to sum to ``count``."""
         if not 0 <= min_ns <= max_ns <= HIGHEST_NS:
             raise ValueError(f"min {min_ns} ns and max {max_ns} ns must ascend within 0 to 24 h")
-        if index_of_ns(min_ns) != first or index_of_ns(max_ns) != last:
+        if index_of_ns(min_ns) != indices[0] or index_of_ns(max_ns) != indices[-1]:
             raise ValueError(f"min {min_ns} ns or max {max_ns} ns is outside of the first or last bucket")
         if not (count - 1) * min_ns + max_ns <= sum_ns <= min_ns + (count - 1) * max_ns:
             raise ValueError(f"{count} samples from {min_ns} to {max_ns} ns can not have the sum of {sum_ns} ns")
         if not 0 <= clipped <= count or (clipped and min_ns > 0 and max_ns < HIGHEST_NS):
             raise ValueError(f"{clipped} clipped samples do not fit the rest")
+        histogram = cls()
         histogram._indices, histogram._counts = indices, counts
         histogram._account(count, sum_ns, min_ns, max_ns, clipped)
         return histogram
@@ -185,8 +201,9 @@ class Histogram:
             return
         self._check_room(other.count)
         if other._indices is not None:
-            self._cover(int(other._indices[0]), int(other._indices[-1]))
-            np.add.at(self._counts, other._indices - self._low, other._counts)
+            indices, counts = other.nonzero()
+            self._cover(int(indices[0]), int(indices[-1]))
+            np.add.at(self._counts, indices - self._low, counts)
         else:
             self._cover(other._low, other._low + len(other._counts) - 1)
             offset = other._low - self._low
@@ -203,15 +220,19 @@ class Histogram:
         return twin
 
     def compact(self) -> None:
-        """Keep only buckets with samples: 12 bytes for each, until the next `record` or `merge`."""
-        self._indices, self._counts = self.nonzero()
+        """Keep only buckets with samples, in the narrowest integers (4 bytes for each while no bucket holds more
+        than 65,535), until the next `record` or `merge`."""
+        indices, counts = self.nonzero()
+        # Always copies: decoded ones are parts of longer arrays, which would stay as long as these do.
+        self._indices = indices.astype(np.uint16)
+        self._counts = counts.astype(np.min_scalar_type(counts.max(initial=0)))
 
     def nonzero(self) -> tuple[Indices, Counts]:
         """The buckets with samples, ascending, and their counts. Read only: they may be the histogram's own."""
         if self._indices is not None:
-            return self._indices, self._counts
+            return self._indices.astype(np.int32, copy=False), self._counts.astype(np.int64, copy=False)
         at = self._counts.nonzero()[0]
-        return (at + self._low).astype(np.int32), self._counts[at]
+        return (at + self._low).astype(np.int32), self._counts[at].astype(np.int64, copy=False)
 
     def quantile_ns(self, q: float) -> int:
         """The value that ``q`` (0 to 1) of the samples do not exceed; see `quantiles_ns`."""

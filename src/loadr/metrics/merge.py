@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from loadr.errors import InternalFault
-from loadr.metrics.cap import SeriesCap
+from loadr.metrics.cap import OTHER, SeriesCap
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, IntervalDelta, TrendDelta, merge_delta
 from loadr.metrics.series import BUILT_IN, MAX_SERIES_PER_RUN, Kind, SeriesKey, Tags
 from loadr.metrics.timeline import Timeline
@@ -20,7 +20,7 @@ from loadr.metrics.timeline import Timeline
 @dataclass(slots=True)
 class _Agent:
     delivered_s: int = 0
-    counters: dict[SeriesKey, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)  # by metric
     gauges: dict[SeriesKey, GaugeDelta] = field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ class RunMetrics:
                 self._add_gauge(agent, key, delta, at_s=interval.t1_s - 1)
                 continue
             if isinstance(delta, CounterDelta):
-                agent.counters[key] = agent.counters.get(key, 0) + delta.total
+                agent.counters[key.metric] = agent.counters.get(key.metric, 0) + delta.total
             if total is None:
                 self.totals[key] = delta.copy()
             else:
@@ -78,12 +78,10 @@ class RunMetrics:
             groups.setdefault(dict(key.tags).get(tag, ""), []).append(self.totals[key])
         return {value: merged for value, deltas in groups.items() if (merged := _merged(deltas)) is not None}
 
-    def agent_total(self, agent_id: str, metric: str, tags: Tags = ()) -> int:
+    def agent_total(self, agent_id: str, metric: str) -> int:
         """The sum of a counter over what one agent delivered; 0 if it delivered none."""
         agent = self._agents.get(agent_id)
-        if agent is None:
-            return 0
-        return sum(total for key, total in agent.counters.items() if key.matches(metric, tags))
+        return 0 if agent is None else agent.counters.get(metric, 0)
 
     def delivered(self, agent_id: str) -> int:
         """The end of the latest interval that an agent delivered, in seconds; 0 before the first."""
@@ -110,6 +108,12 @@ class RunMetrics:
             notes.append(
                 f"more than {self._cap.limit} series: further ones of {', '.join(sorted(self._cap.folded))} are "
                 "merged into {other:true}; totals are exact, but their tags are lost; use fewer names and tags"
+            )
+        folded = {key.metric for key in self.totals if key.tags == OTHER} - self._cap.folded.keys()
+        if folded:
+            notes.append(
+                f"an agent had more to tell than 256 KiB a second: series of {', '.join(sorted(folded))} are "
+                "merged into {other:true}; totals are exact, but tags are lost; use fewer names and tags"
             )
         for metric in sorted(self._series):
             total = self.select(metric) if self._kinds[metric] is Kind.TREND else None

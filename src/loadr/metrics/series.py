@@ -6,22 +6,35 @@ controller; the names and kinds of the built-in metrics come from `loadr.plan.me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadr.plan.metric_names import BUILT_IN, Kind
 
-__all__ = ["BUILT_IN", "MAX_SERIES_PER_RUN", "Kind", "SeriesKey", "Tags", "series"]
+__all__ = ["BUILT_IN", "MAX_SERIES_PER_RUN", "MAX_TAG_CHARACTERS", "Kind", "SeriesKey", "Tags", "series"]
 
 Tags = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SeriesKey:
-    """``tags`` are sorted by name; build with `series` to be sure of that."""
+    """``tags`` are sorted by name; build with `series` to be sure of that.
+
+    A key is looked up many times for each delta, so its hash is made once. It holds within one process only.
+    """
 
     metric: str
     kind: Kind
     tags: Tags = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.metric, self.tags)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[SeriesKey], tuple[str, Kind, Tags]]:
+        return SeriesKey, (self.metric, self.kind, self.tags)
 
     def __str__(self) -> str:
         inner = ",".join(f"{k}:{v}" for k, v in self.tags)
@@ -38,3 +51,4 @@ def series(metric: str, kind: Kind, **tags: str) -> SeriesKey:
 
 
 MAX_SERIES_PER_RUN = 10_000
+MAX_TAG_CHARACTERS = 256  # of a name or a value; longer ones are cut where they are recorded

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from loadr.plan.addresses import AddressInvalid, check_address
@@ -23,7 +23,9 @@ _HTTP: Route = ("defaults", "http")
 _EXAMPLE = 'write base_url: "https://shop.example"'
 
 
-def read_http_defaults(raw: Any, env: Mapping[str, str], files: PlanFiles, faults: FaultList) -> HttpDefaults:
+def read_http_defaults(
+    raw: Any, env: Mapping[str, str], secrets: Collection[str] | None, files: PlanFiles, faults: FaultList
+) -> HttpDefaults:
     """The defaults; those of the model where faults were found."""
     if not is_mapping(raw, ("defaults",), faults, f"write http: and below it {', '.join(keys_of(HttpDefaults))}"):
         return HttpDefaults()
@@ -34,7 +36,7 @@ def read_http_defaults(raw: Any, env: Mapping[str, str], files: PlanFiles, fault
     if isinstance(values.get("base_url"), str):
         values["base_url"] = _read_base_url(values["base_url"], env, faults)
     if isinstance(values.get("headers"), dict):
-        FlowReader(Scope(env=env), faults).check_headers(values["headers"], (*_HTTP, "headers"))
+        FlowReader(Scope(env=env, secrets=secrets), faults).check_headers(values["headers"], (*_HTTP, "headers"))
     if isinstance(values.get("tls_ca"), str):
         values["tls_ca"] = _read_tls_ca(values["tls_ca"], files, faults)
     read = build(HttpDefaults, values, _HTTP, faults)

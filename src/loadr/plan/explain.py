@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from loadr.plan.faults import FaultList, Route
-from loadr.plan.model import DataSet, Plan, RequestStep, ScenarioBase
+from loadr.plan.model import Plan, RequestStep, ScenarioBase
 from loadr.plan.scope import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,7 +21,6 @@ M = TypeVar("M", bound=BaseModel)
 _OURS: Mapping[type[BaseModel], frozenset[str]] = {
     Plan: frozenset(("env", "tags", "files")),
     ScenarioBase: frozenset(("uses",)),
-    DataSet: frozenset(("rows", "columns")),
     RequestStep: frozenset(("method", "url")),
 }
 _NOUNS = {

@@ -101,8 +101,7 @@ def _to_plain(declarations: Declarations) -> dict[str, Any]:
             for one in declarations.scenarios.values()
         ],
         "data": [
-            {"name": one.name, "file": one.file, "mode": one.mode, "on_end": one.on_end, "line": one.line}
-            for one in declarations.data.values()
+            {"name": one.name, "settings": one.settings, "line": one.line} for one in declarations.data.values()
         ],
         "thresholds": declarations.thresholds,
         "options": declarations.options,

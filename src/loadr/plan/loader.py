@@ -7,10 +7,10 @@ that travel with it, or raises `PlanInvalid` with all faults at once.
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import randbits
 from typing import Any
 
 from loadr.errors import Fault, PlanInvalid
@@ -43,15 +43,19 @@ def load_plan(
     vus: int | None = None,
     duration_ns: int | None = None,
     seed: int | None = None,
+    include: Sequence[str] = (),
+    secrets: Collection[str] | None = None,
 ) -> LoadedPlan:
     """The plan of a YAML file, or of a Python script if the name ends in ``.py``.
 
     ``env`` is what ``-e`` gave, ``tags`` what ``--tag`` gave; for ``vus`` and ``duration_ns`` see `override`.
+    ``secrets`` are the names of those that can be had; None: any that the plan names.
     ``seed`` goes before the plan's own; without either a random one is drawn: print ``plan.seed`` so that the run
-    can be repeated. Raises `PlanInvalid` with every fault, and nothing else for any content of the files.
+    can be repeated. ``include``: patterns of extra files, beside those of the plan. Raises `PlanInvalid` with
+    every fault, and nothing else for any content of the files.
     """
     env, tags = env or {}, tags or {}
-    _refuse_broken_text({"-e": env, "--tag": tags}, "command line")
+    _refuse_broken_text({"-e": env, "--tag": tags, "--include": include}, "command line")
     places = Places()
     faults = FaultList(str(path), places)
     files = PlanFiles(path.parent.absolute())
@@ -65,9 +69,11 @@ def load_plan(
         plan = PlanReader(files, scripts, faults, path.parent).read(
             tree,
             name=path.stem.encode("utf-8", "replace").decode(),
-            seed=secrets.randbits(63),
+            seed=randbits(63),
             env=env,
+            secrets=secrets,
             tags=tags,
+            included=include,
         )
     if len(faults) or read is None or plan is None:
         raise PlanInvalid(faults.sorted)

@@ -9,6 +9,8 @@ Templates (text with ``${…}``) stay text here; `loadr.plan.expressions` checks
 from __future__ import annotations
 
 import hashlib
+import math
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -16,8 +18,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from loadr.units import format_duration_ns, parse_duration_ns
 
 DurationNs = Annotated[int, BeforeValidator(parse_duration_ns), PlainSerializer(format_duration_ns)]
+CorpusName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63})?$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 
+CORPORA_FOLDER = "corpora"
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 ArrivalKind = Literal["uniform", "poisson"]
 LossPolicy = Literal["redistribute", "continue", "abort"]
@@ -165,7 +169,10 @@ class Defaults(Frozen):
 
 
 class DataSet(Frozen):
-    """A CSV file with a header line. ``rows`` is filled in when the plan is loaded (0 before).
+    """A CSV file with a header line: one that travels (``file``), or a corpus on every agent's disk.
+
+    ``rows`` and ``columns`` of a file are filled in when the plan is loaded; of a corpus, which need not be here,
+    the plan says them (``rows`` 0: not said).
 
     ``unique`` (open executors only): iteration k of the scenario takes row k·m+i, where the scenario is the i-th
     of the m that use this data set, so that no row is used twice in the fleet. ``on_end`` says what happens when
@@ -173,11 +180,19 @@ class DataSet(Frozen):
     ``random``: drawn per iteration, the same draw on any number of agents.
     """
 
-    file: str
+    file: str = ""
+    corpus: CorpusName = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""  # of the corpus
+    format: Literal["csv"] = "csv"
     mode: Literal["unique", "random"] = "random"
     on_end: Literal["stop", "recycle"] = "stop"
-    rows: int = 0
+    rows: Annotated[int, Field(ge=0, le=2**48)] = 0
     columns: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the folder of a run."""
+        return f"{CORPORA_FOLDER}/{self.corpus}" if self.corpus else self.file
 
 
 class Threshold(Frozen):
@@ -186,6 +201,25 @@ class Threshold(Frozen):
     threshold: str
     abort_on_fail: bool = False
     delay_abort_eval_ns: DurationNs = Field(default=0, alias="delay_abort_eval")
+
+
+class AllowedLoss(Frozen):
+    """How many requests may be missing after losses: so many, or a part of all."""
+
+    text: Annotated[str, Field(pattern=r"^\d{1,9}$|^\d{1,2}(\.\d{1,6})?%$")]
+
+    def of(self, requests: int) -> int:
+        """The number, of a run with so many requests."""
+        if self.text.endswith("%"):
+            return math.floor(Fraction(self.text[:-1]) / 100 * requests)
+        return int(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _allowed_loss(value: object) -> object:
+    return {"text": str(value)} if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
 class PlanFile(Frozen):
@@ -206,9 +240,11 @@ class Plan(Frozen):
     scenarios: Annotated[dict[Name, Scenario], Field(min_length=1)]
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     on_agent_loss: LossPolicy = "redistribute"
+    allowed_loss: Annotated[AllowedLoss, BeforeValidator(_allowed_loss), PlainSerializer(str)] | None = None
     lease_ns: DurationNs = Field(default=10_000_000_000, alias="lease")
     env: dict[str, str] = {}  # from -e KEY=VALUE
     tags: dict[str, str] = {}  # from --tag K=V: on the summary, not on series
+    include: tuple[str, ...] = ()  # patterns of extra files, as they were written
     files: tuple[PlanFile, ...] = ()
 
     def canonical_json(self) -> bytes:
@@ -219,6 +255,11 @@ class Plan(Frozen):
     def digest(self) -> str:
         """SHA-256 of `canonical_json`, in hex."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
+
+    @property
+    def corpora(self) -> dict[str, str]:
+        """The corpora that agents must have: name → SHA-256."""
+        return {data.corpus: data.sha256 for data in self.data.values() if data.corpus}
 
     @property
     def duration_ns(self) -> int:

@@ -7,8 +7,10 @@ nanosecond. A flag that would change nothing is refused.
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from loadr.errors import Fault, PlanInvalid
-from loadr.plan.model import ConstantVus, Plan, RampingArrivalRate, Scenario, Stage
+from loadr.plan.model import AllowedLoss, ConstantVus, Plan, RampingArrivalRate, Scenario, Stage
 from loadr.units import MAX_DURATION_NS
 
 MAX_VUS = 1_000_000
@@ -28,6 +30,15 @@ def override(plan: Plan, *, vus: int | None = None, duration_ns: int | None = No
         raise PlanInvalid(faults)
     scenarios = {name: _override(scenario, vus, duration_ns) for name, scenario in plan.scenarios.items()}
     return plan.model_copy(update={"scenarios": scenarios})
+
+
+def with_allowed_loss(plan: Plan, text: str) -> Plan:
+    """The plan with another ``allowed_loss``. Raises `PlanInvalid`."""
+    try:
+        return plan.model_copy(update={"allowed_loss": AllowedLoss(text=text)})
+    except ValidationError:
+        hint = "a number of requests such as 100, or a part of all such as 0.5%"
+        raise PlanInvalid([_fault("--allowed-loss", f"is {text!r}", hint)]) from None
 
 
 def _override(scenario: Scenario, vus: int | None, duration_ns: int | None) -> Scenario:

@@ -8,28 +8,25 @@ in another; what only shows between parts (unique rows under a closed executor, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadr.errors import PlanInvalid
-from loadr.plan.data import read_csv
+from loadr.plan.data_reader import DataReader
 from loadr.plan.defaults_reader import read_http_defaults
 from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown, show
-from loadr.plan.faults import FaultList, Route
+from loadr.plan.faults import FaultList, Place, Route
 from loadr.plan.files import FileRefused, PlanFiles
-from loadr.plan.model import ConstantVus, DataSet, Defaults, Plan, Scenario, Threshold
+from loadr.plan.includes import include
+from loadr.plan.model import ConstantVus, Defaults, Plan, PlanFile, Scenario, Threshold
 from loadr.plan.scenario_reader import ScenarioReader
-from loadr.plan.scope import RESERVED, Scope
+from loadr.plan.scope import Scope
 from loadr.plan.script_reader import ScriptReader
 from loadr.plan.thresholds import ThresholdInvalid, parse_threshold
 from loadr.plan.usage import unique_users
 from loadr.units import NS_PER_S
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_PLANNED_MODES = ("sequential", "per_vu")
 MIN_LEASE_NS = NS_PER_S  # beats come five times per lease
 # Stands in for scenarios that have faults, so that the other keys of the plan are checked all the same.
 _PLACEHOLDER = ConstantVus(executor="constant-vus", vus=1, duration_ns=1, script="placeholder.py")
@@ -45,18 +42,28 @@ class PlanReader:
         self._shown_folder = shown_folder
 
     def read(
-        self, tree: Any, *, name: str, seed: int, env: Mapping[str, str], tags: Mapping[str, str]
+        self,
+        tree: Any,
+        *,
+        name: str,
+        seed: int,
+        env: Mapping[str, str],
+        tags: Mapping[str, str],
+        included: Sequence[str] = (),
+        secrets: Collection[str] | None = None,
     ) -> Plan | None:
-        """The plan; None, or one of no use, if faults were told. The tree's ``name`` and ``seed`` go first."""
+        """The plan; None, or one of no use, if faults were told. The tree's ``name`` and ``seed`` go first;
+        ``included`` are patterns of the command line."""
         if not is_mapping(tree, (), self._faults, "a plan needs at least the key scenarios"):
             return None
         values = refuse_unknown(tree, keys_of(Plan), (), self._faults)
-        http = read_http_defaults(values.get("defaults", {}), env, self._files, self._faults)
+        http = read_http_defaults(values.get("defaults", {}), env, secrets, self._files, self._faults)
 
         raw_scenarios = self._merge_scripts(self._mapping(values, "scenarios"))
         raw_data = self._scripts.merge_data(self._mapping(values, "data"))
-        data = {key: self._read_data(key, raw) for key, raw in raw_data.items()}
-        scope = Scope({key: one.columns if one else None for key, one in data.items()}, env)
+        data_reader = DataReader(self._files, self._faults, self._shown_folder)
+        data = {key: data_reader.read(key, raw) for key, raw in raw_data.items()}
+        scope = Scope({key: one.columns if one else None for key, one in data.items()}, env, secrets)
         reader = ScenarioReader(scope, self._faults)
         scenarios = {key: self._read_scenario(reader, key, raw) for key, raw in raw_scenarios.items()}
         for route in reader.relative_urls if not _names_base_url(values) else ():
@@ -69,7 +76,8 @@ class PlanReader:
         values["data"] = {key: one for key, one in data.items() if one is not None and _NAME.fullmatch(key)}
         values["thresholds"] = self._read_thresholds(self._mapping(values, "thresholds"))
         values["defaults"] = Defaults(http=http)
-        values |= {"env": dict(env), "tags": dict(tags), "files": self._files.listed}
+        values["include"] = self._include(values.get("include", []), included)
+        values |= {"env": dict(env), "tags": dict(tags), "files": self._list_files()}
         plan = build(Plan, {"name": name, "seed": seed, **values}, (), self._faults)
         if plan is not None:
             self._check(plan)
@@ -103,34 +111,30 @@ class PlanReader:
             return None
         return reader.read(raw, route, self._scripts.data_names(raw.get("script")))
 
-    # --- data ------------------------------------------------------------------------------------------------
+    # --- files -----------------------------------------------------------------------------------------------
 
-    def _read_data(self, name: str, raw: Any) -> DataSet | None:
-        route: Route = ("data", name)
-        if not _IDENTIFIER.fullmatch(name) or name in RESERVED:
-            hint = "use letters, digits and _, and none of the names that expressions have already"
-            self._faults.add(route, f"{name[:80]!r} can not be the name of a data set", hint, at_key=True)
-        if not is_mapping(raw, route, self._faults, f"write {name}: {{ file: {name}.csv }}"):
-            return None
-        values = refuse_unknown(raw, keys_of(DataSet), route, self._faults)
-        if values.get("mode") in _PLANNED_MODES:
-            what = f"mode {values.pop('mode')!r} is not supported yet; supported: unique, random"
-            self._faults.add((*route, "mode"), what)
-        data = build(DataSet, values, route, self._faults)
-        if data is None:
-            return None
-        inner: Route = (*route, "file")
+    def _include(self, raw: Any, included: Sequence[str]) -> tuple[str, ...]:
+        """Add the extra files of the plan and of the command line; all patterns."""
+        written = [raw] if isinstance(raw, str) else raw
+        if not isinstance(written, list) or not all(isinstance(one, str) for one in written):
+            self._faults.add(
+                ("include",), f"must be a list of texts, and is {show(raw)}", 'write ["lib/**/*.py"]'
+            )
+            written = []
+        for number, error in include(written, self._files):
+            self._faults.add(("include", number), error.message, error.hint)
+        self._faults.places.declare(("--include",), Place("command line", 0, 0))
+        for _, error in include(included, self._files):
+            self._faults.add(("--include",), error.message, error.hint)
+        return (*written, *included)
+
+    def _list_files(self) -> tuple[PlanFile, ...]:
         try:
-            relative, path = self._files.locate(data.file)
-            self._files.add(relative, path)
-            rows = read_csv(path, shown_as=str(self._shown_folder / relative))
+            self._files.check_quota()
+            return self._files.listed()
         except FileRefused as error:
-            self._faults.add(inner, error.message, error.hint)
-            return None
-        except PlanInvalid as error:
-            self._faults.extend(tuple(replace(fault, path=f"data.{name}.file") for fault in error.faults))
-            return None
-        return data.model_copy(update={"file": relative, "rows": len(rows), "columns": rows.columns})
+            self._faults.add((), error.message, error.hint)
+            return ()
 
     # --- thresholds ------------------------------------------------------------------------------------------
 

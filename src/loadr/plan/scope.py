@@ -1,8 +1,8 @@
 """Which names a ``${…}`` may use at its place in the plan.
 
 Takes a checked `Template` and the `Scope` of its place; gives every misuse in words, with a hint. The roots are
-``vu`` (``vu.id``), ``iteration``, ``env``, ``random``, ``response`` (checks only), the data sets by name, and
-what earlier steps of the same flow extracted.
+``vu`` (``vu.id``), ``iteration``, ``env``, ``secret``, ``random``, ``response`` (checks only), the data sets by
+name, and what earlier steps of the same flow extracted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ RESPONSE_MEMBERS = ("status", "duration_ms", "body", "text", "json", "headers", 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """``data`` maps the name of a data set to its columns (None: the file could not be read, any column may be
-    right); ``later`` are variables that this or a later step extracts."""
+    right); ``later`` are variables that this or a later step extracts. ``secrets`` None: any name may do."""
 
     data: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     env: Collection[str] = ()
+    secrets: Collection[str] | None = None
     variables: Collection[str] = ()
     later: Collection[str] = ()
     response: bool = False
@@ -38,6 +39,7 @@ class Scope:
             "vu",
             "iteration",
             "env",
+            "secret",
             "random",
             *(["response"] if self.response else []),
             *self.data,
@@ -84,7 +86,7 @@ class _Uses:
             case ast.Attribute(value=ast.Name(id=root), attr=member):
                 yield from self._member(root, member)
                 return
-            case ast.Subscript(value=ast.Name(id=root)) if root in self._scope.data or root == "env":
+            case ast.Subscript(value=ast.Name(id=root)) if root in self._scope.data or root in ("env", "secret"):
                 yield from self._column(root, node.slice)
                 return
             case ast.Name(id=name, ctx=ast.Load()) if name in self._expression.names:
@@ -118,6 +120,8 @@ class _Uses:
             yield ExpressionInvalid(
                 "'env' is not a value by itself", "write env.KEY, and pass it with -e KEY=VALUE"
             )
+        elif name == "secret":
+            yield ExpressionInvalid("'secret' is not a value by itself", "write secret.NAME")
         elif name == "random":
             yield ExpressionInvalid("'random' is not a value by itself", "write random.randint(1, 20)")
         elif name == "response" and scope.response:
@@ -137,16 +141,14 @@ class _Uses:
             return ExpressionInvalid(
                 "'response' is known in the checks of a request only", "extract what you need of it"
             )
-        if name == "secret":
-            return ExpressionInvalid(
-                "'secret' is not supported yet", "use env.KEY, and pass it with -e KEY=VALUE"
-            )
         return ExpressionInvalid(f"unknown name {name!r}", did_you_mean(name, scope.names))
 
     def _member(self, root: str, member: str) -> Iterator[ExpressionInvalid]:
         scope = self._scope
         if root == "env":
             yield from self._env(member)
+        elif root == "secret":
+            yield from self._secret(member)
         elif root == "vu":
             if member not in VU_MEMBERS:
                 yield ExpressionInvalid(f"vu has no field {member!r}", "write vu.id")
@@ -179,13 +181,21 @@ class _Uses:
             hint = f"did you mean env.{near[0]}? Or pass" if near else "pass"
             yield ExpressionInvalid(f"env.{key} was not given", f"{hint} it with -e {key}=VALUE")
 
+    def _secret(self, name: str) -> Iterator[ExpressionInvalid]:
+        if self._scope.secrets is not None and name not in self._scope.secrets:
+            near = get_close_matches(name, self._scope.secrets, n=1)
+            hint = f"did you mean secret.{near[0]}? Or export" if near else "export"
+            yield ExpressionInvalid(
+                f"secret.{name} was not given", f"{hint} LOADR_SECRET_{name}, or put it into a --secret-file"
+            )
+
     def _text_with_number(self, left: ast.expr, right: ast.expr) -> Iterator[ExpressionInvalid]:
         """What CSV files and ``-e`` give is text: ``users.age + 1`` raises, ``users.age == 3`` is never true."""
         for one, other in ((left, right), (right, left)):
             match one:
                 case ast.Attribute(value=ast.Name(id=root)) | ast.Subscript(value=ast.Name(id=root)) if is_number(
                     other
-                ) and (root == "env" or root in self._scope.data):
+                ) and (root in ("env", "secret") or root in self._scope.data):
                     text = ast.unparse(one)
                     yield ExpressionInvalid(
                         f"{text} is text, not a number", f"write int({text}) or float({text})"

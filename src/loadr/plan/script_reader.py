@@ -111,7 +111,7 @@ class ScriptReader:
                     self._faults.add(
                         ("data", handle.name),
                         f"{script}, line {handle.line}, declares the data set {handle.name!r} in another way",
-                        "tell them apart: data.csv(..., name=...)",
+                        f"tell them apart: data.{handle.kind}(..., name=...)",
                     )
         return merged
 
@@ -142,12 +142,16 @@ _HTTP_OPTIONS = ("base_url", "timeout", "headers", "tls_verify", "tls_ca")
 
 def _plain_data(script: str, handle: DataHandle) -> dict[str, Any]:
     """A handle as an entry of ``data``; its file, relative to the script, made relative to the plan."""
-    file = posixpath.normpath(posixpath.join(posixpath.dirname(script), handle.file))
-    return {"file": file, "mode": handle.mode, "on_end": handle.on_end}
+    entry = dict(handle.settings)
+    if "file" in entry:
+        entry["file"] = posixpath.normpath(posixpath.join(posixpath.dirname(script), entry["file"]))
+    return entry
 
 
 def _is_same(declared: Any, entry: dict[str, Any]) -> bool:
-    if not isinstance(declared, dict) or not isinstance(declared.get("file"), str):
+    if not isinstance(declared, dict) or not isinstance(declared.get("file", ""), str):
         return True  # told elsewhere
-    defaults = {"mode": "random", "on_end": "stop"}
-    return {**defaults, **declared, "file": posixpath.normpath(declared["file"])} == entry
+    given = {"mode": "random", "on_end": "stop", **({"rows": 0} if "corpus" in declared else {}), **declared}
+    if "file" in given:
+        given["file"] = posixpath.normpath(given["file"])
+    return given == entry

@@ -84,15 +84,19 @@ def _executor(kind: str, settings: Mapping[str, Any]) -> Executor:
 
 
 class DataHandle:
-    """A data set as the script holds it. `bind` is called by the engine before the first iteration."""
+    """A data set as the script holds it: ``settings`` are the keys of YAML, ``file`` relative to the script's
+    folder. `bind` is called by the engine before the first iteration."""
 
-    def __init__(self, name: str, file: str, mode: str, on_end: str, line: int) -> None:
+    def __init__(self, name: str, settings: Mapping[str, Any], line: int) -> None:
         self.name = name
-        self.file = file  # absolute, or relative to the folder of the script
-        self.mode = mode
-        self.on_end = on_end
+        self.settings = dict(settings)
         self.line = line
         self._provider: Callable[[Any], Row] | None = None
+
+    @property
+    def kind(self) -> str:
+        """The function that declares it."""
+        return "corpus" if "corpus" in self.settings else "csv"
 
     def bind(self, provider: Callable[[Any], Row]) -> None:
         """From now on ``provider(vu)`` gives the row of the iteration that ``vu`` is in."""
@@ -232,19 +236,39 @@ class DataDeclarations:
     ) -> DataHandle:
         """A CSV file beside the script; ``mode`` and ``on_end`` as in YAML. ``name`` is the file's stem unless
         given. The same file declared twice in the same way is one data set."""
-        file = str(path)
-        own_name = name or re.sub(r"[^A-Za-z0-9_]", "_", Path(file).stem)
-        line = sys._getframe(1).f_lineno
-        handle = DataHandle(own_name, file, mode, on_end, line)
-        declarations = _current.get()
-        if declarations is None:
-            return handle
-        known = declarations.data.setdefault(own_name, handle)
-        if (known.file, known.mode, known.on_end) != (file, mode, on_end):
-            raise ScriptFault(
-                f"two data sets are named {own_name!r}", hint="tell them apart: data.csv(..., name=...)"
-            )
-        return known
+        settings = {"file": str(path), "mode": mode, "on_end": on_end}
+        return _declare_data(name or Path(str(path)).stem, settings, sys._getframe(1).f_lineno)
+
+    def corpus(
+        self,
+        corpus: str,
+        sha256: str,
+        columns: Sequence[str],
+        rows: int = 0,
+        mode: Literal["unique", "random"] = "random",
+        on_end: Literal["stop", "recycle"] = "stop",
+        *,
+        name: str | None = None,
+    ) -> DataHandle:
+        """A CSV file on every agent's disk, by its name there, as in YAML; ``loadr corpus PATH`` prints digest,
+        columns and rows. ``name`` is that of the corpus unless given."""
+        settings = {"corpus": corpus, "sha256": sha256, "columns": list(columns), "rows": rows}
+        settings |= {"mode": mode, "on_end": on_end}
+        return _declare_data(name or corpus, settings, sys._getframe(1).f_lineno)
+
+
+def _declare_data(name: str, settings: Mapping[str, Any], line: int) -> DataHandle:
+    own_name = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    handle = DataHandle(own_name, settings, line)
+    declarations = _current.get()
+    if declarations is None:
+        return handle
+    known = declarations.data.setdefault(own_name, handle)
+    if known.settings != settings:
+        raise ScriptFault(
+            f"two data sets are named {own_name!r}", hint=f"tell them apart: data.{handle.kind}(..., name=...)"
+        )
+    return known
 
 
 data = DataDeclarations()
@@ -258,12 +282,14 @@ def thresholds(rules: Mapping[str, str | Mapping[str, Any] | Sequence[str | Mapp
         declarations.lines["thresholds"] = sys._getframe(1).f_lineno
 
 
-OPTIONS = ("base_url", "seed", "name", "timeout", "headers", "tls_verify", "tls_ca", "on_agent_loss", "lease")
+OPTIONS = (
+    *("base_url", "seed", "name", "timeout", "headers", "tls_verify", "tls_ca", "on_agent_loss", "lease"),
+    "include",
+)
 
 
 def options(**settings: Any) -> None:
-    """The rest of a plan, under its names in YAML: ``base_url``, ``seed``, ``name``, ``timeout``, ``headers``,
-    ``tls_verify``, ``tls_ca``, ``on_agent_loss``, ``lease``. Counts when the script itself is run."""
+    """The rest of a plan, under its names in YAML: see `OPTIONS`. Counts when the script itself is run."""
     if unknown := [key for key in settings if key not in OPTIONS]:
         raise ScriptFault(f"options() has no option {unknown[0]!r}", hint=f"it has {', '.join(OPTIONS)}")
     declarations = _current.get()

@@ -1,4 +1,4 @@
-"""Who uses which rows: answers from a loaded plan, the same on every agent.
+"""Who uses which rows and secrets: answers from a loaded plan, the same on every agent.
 
 Iteration k of the i-th of the m scenarios that share a ``unique`` data set takes row k·m+i: no row twice in the
 fleet, whatever agent runs the iteration.
@@ -6,6 +6,11 @@ fleet, whatever agent runs the iteration.
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from loadr.plan.expressions import parse_template
 from loadr.plan.model import Plan
 
 
@@ -30,3 +35,39 @@ def rows_limit(plan: Plan, scenario_name: str) -> int | None:
             position, count = users.index(scenario_name), len(users)
             limits.append(max(0, -(-(data.rows - position) // count)))
     return min(limits, default=None)
+
+
+def secrets_of(plan: Plan) -> tuple[str, ...]:
+    """Names of the secrets that stand in the plan's expressions, sorted. What scripts ask for is not known."""
+    flows = [scenario.model_dump()["flow"] for scenario in plan.scenarios.values()]
+    names: set[str] = set()
+    for text in _texts([flows, plan.defaults.http.headers]):
+        if "secret" in text:
+            for expression in parse_template(text).expressions:
+                names.update(_members(expression.node, "secret"))
+    return tuple(sorted(names))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _texts(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _texts(inner)
+        case _:
+            pass
+
+
+def _members(tree: ast.AST, root: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=member) if name == root:
+                yield member
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(member))) if name == root:
+                yield member
+            case _:
+                pass

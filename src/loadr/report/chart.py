@@ -33,6 +33,16 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened in [t0, t1), or at t0 if both are the same; ``label`` shows when pointed at."""
+
+    label: str
+    css: str
+    t0_s: float
+    t1_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """Values → pixels from the top, and where its labels stand."""
 
@@ -48,9 +58,11 @@ def draw_chart(
     height: int = 230,
     log: bool = False,
     least_step: float = 0,
+    marks: Sequence[Mark] = (),
 ) -> Markup:
-    """A legend and a chart. ``label`` writes a value of the vertical axis. With ``log`` that axis is logarithmic
-    where the values ask for it; otherwise its ticks are ``least_step`` apart or more."""
+    """A legend and a chart; ``marks`` lie behind the curves. ``label`` writes a value of the vertical axis. With
+    ``log`` that axis is logarithmic where the values ask for it; otherwise its ticks are ``least_step`` apart or
+    more."""
     if not spans:
         return element("p", "No data.", class_="quiet")
     axis = _axis(curves, height, log=log, least_step=least_step)
@@ -61,6 +73,7 @@ def draw_chart(
         return LEFT + (seconds - start) * scale
 
     parts = [
+        *_marks([mark for mark in marks if mark.t1_s >= start and mark.t0_s <= end], x, start, end, height),
         *_grid(axis, label),
         *_times(start, end, x, height),
         *(shape for curve in curves for shape in _shapes(curve, spans, x, axis, height - BOTTOM)),
@@ -106,6 +119,22 @@ def nice_ticks(largest: float) -> tuple[float, ...]:
     power = 10.0 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
     return tuple(step * i for i in range(ceil(largest / step - 1e-9) + 1))
+
+
+def _marks(
+    marks: Sequence[Mark], x: Callable[[float], float], start: float, end: float, height: int
+) -> Iterator[Markup]:
+    for mark in marks:
+        left, right = x(max(mark.t0_s, start)), x(min(mark.t1_s, end))
+        yield element(
+            "rect",
+            element("title", mark.label),
+            x=round(left, 1),
+            y=TOP,
+            width=round(max(right - left, 2), 1),
+            height=height - TOP - BOTTOM,
+            class_=f"mark {mark.css}",
+        )
 
 
 def _grid(axis: Axis, label: Callable[[float], str]) -> Iterator[Markup]:

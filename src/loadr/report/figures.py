@@ -19,10 +19,12 @@ BYTE_METRICS = ("data_sent", "data_received")
 # What is measured from when to when; the console and the page both say so.
 MEANINGS = {
     "http_req_duration": "from sending to the last byte",
-    "http_req_total": "and getting a connection",
-    "http_req_response_time": "from the intended start (first request of an open iteration)",
+    "http_req_receiving": "between the first and the last read of an answer",
+    "http_req_total": "http_req_duration, and getting a connection before",
+    "http_req_response_time": "from the intended start (open models, first request)",
     "iteration_lag": "from the intended to the actual start",
 }
+_DISCERNIBLE_MS = 0.001  # histograms begin at 1 µs: what is below has no digits
 
 
 def meanings(names: Iterable[str]) -> list[str]:
@@ -42,10 +44,11 @@ def clip(text: str, width: int) -> str:
 
 
 def ms(value: float | None, *, weak: bool = False) -> str:
-    """``12.3ms`` of milliseconds; ``-`` for None."""
+    """``12.3ms`` of milliseconds; ``<1µs`` of what histograms do not tell apart; ``-`` for None."""
     if value is None:
         return NOTHING
-    return ("~" if weak else "") + format_short_ns(value * NS_PER_MS)
+    words = "<1µs" if 0 < value < _DISCERNIBLE_MS else format_short_ns(value * NS_PER_MS)
+    return ("~" if weak else "") + words
 
 
 def count(value: float) -> str:
@@ -105,6 +108,8 @@ def metric_pieces(line: MetricLine) -> list[str]:
     if not values:
         return ["no data"]
     if line.kind == "trend":
+        if values.get("max") == 0:
+            return [f"0s in all {count(values['count'])}"]
         keys = [key for key in values if key != "count"]
         return [f"{key}={ms(values[key], weak=key in line.weak)}" for key in keys]
     if line.kind == "counter":

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from string import Template
 
-from loadr.report.chart import Curve, draw_chart
+from loadr.report.chart import Curve, Mark, draw_chart
 from loadr.report.figures import clean, count, meanings, metric_pieces, ms, observed, percent, rate, seconds
 from loadr.report.markup import Child, Markup, element, join
 from loadr.verdict.model import ChartPoint, MetricLine, Spread, Summary
@@ -141,10 +141,16 @@ def _charts(summary: Summary) -> Iterator[Markup]:
     if not points:
         return
     spans = [(float(point.t0_s), float(point.t1_s)) for point in points]
-    yield _section("Rate over time", draw_chart(spans, _rate_curves(points), rate), aside="per second")
+    marks = list(_marks(summary, points))
     yield _section(
-        "Response time over time",
-        draw_chart(spans, _band_curves(points), ms, height=260, log=True),
+        "Rate over time",
+        draw_chart(spans, _rate_curves(points), rate, marks=marks),
+        _mark_legend(marks),
+        aside="per second",
+    )
+    yield _section(
+        "Duration over time",
+        draw_chart(spans, _band_curves(points), ms, height=260, log=True, marks=marks),
         aside="http_req_duration, from merged histograms",
     )
     if any(point.failed_per_s or point.dropped for point in points):
@@ -159,6 +165,31 @@ def _charts(summary: Summary) -> Iterator[Markup]:
         draw_chart(spans, [vus], count, height=120, least_step=1),
         aside="at the end of each second",
     )
+
+
+def _marks(summary: Summary, points: Sequence[ChartPoint]) -> Iterator[Mark]:
+    """Pauses, and stretches in which the load of a lost agent was nobody's."""
+    for point in points:
+        if point.paused:
+            yield Mark("paused", "m-pause", point.t0_s, point.t1_s)
+    end_s = points[-1].t1_s
+    for agent in summary.agents:
+        if agent.lost_at_s is not None:
+            until_s = end_s if agent.covered_at_s is None else agent.covered_at_s
+            begin_s = agent.last_acked_s if agent.last_acked_s is not None else agent.lost_at_s
+            label = f"{clean(agent.name)} was lost at {agent.lost_at_s:.1f} s"
+            label += f"; its share was nobody's until {until_s:.1f} s"
+            yield Mark(label, "m-loss", min(begin_s, agent.lost_at_s), until_s)
+
+
+def _mark_legend(marks: Sequence[Mark]) -> Markup:
+    """What the shades mean, if there are any."""
+    kinds = {"m-pause": "paused", "m-loss": "an agent was lost, and its share not yet taken"}
+    found = [css for css in kinds if any(mark.css == css for mark in marks)]
+    if not found:
+        return NOTHING
+    keys = [element("span", element("i", class_=f"key {css}"), kinds[css]) for css in found]
+    return element("p", keys, class_="legend")
 
 
 def _whole_points(summary: Summary) -> list[ChartPoint]:

@@ -5,14 +5,19 @@ The bookkeeping of a finished run (planned = started + dropped + missed) is held
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loadr.plan.model import ConstantVus, Plan
 from loadr.schedule.arrivals import Arrivals
+from loadr.schedule.change import Change
 from loadr.schedule.ownership import slot_of, slot_offset, to_mask
 
 
-def expected_count(plan: Plan, scenario: str, limit: int | None = None) -> int | None:
+def expected_count(
+    plan: Plan, scenario: str, limit: int | None = None, changes: Sequence[Change] = ()
+) -> int | None:
     """Iterations that the whole fleet is to start, whatever the target does; None for a closed scenario.
 
     ``limit`` is the number of data rows where they end the scenario (None: they do not). Uniform: exact and at
@@ -21,7 +26,7 @@ def expected_count(plan: Plan, scenario: str, limit: int | None = None) -> int |
     model = plan.scenarios[scenario]
     if isinstance(model, ConstantVus):
         return None
-    return Arrivals(scenario, model, plan.seed, limit).count()
+    return Arrivals(scenario, model, plan.seed, limit, changes).count()
 
 
 def owned_count(slots: bytes, count: int, seed: int, scenario: str) -> int:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadr.plan.model import OpenScenario
-from loadr.schedule.course import Change, course_of
+from loadr.schedule.change import Change
+from loadr.schedule.course import course_of
 from loadr.schedule.marks import CHUNK, Marks, PoissonMarks, UniformMarks
 from loadr.schedule.ownership import slot_of, slot_offset, to_mask
 from loadr.schedule.shape import IntArray
@@ -84,9 +85,10 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """From ``from_run_ns`` on, slot i is owned iff ``mask[i]``."""
+    """From ``from_run_ns`` and iteration ``from_iteration`` on, slot i is owned iff ``mask[i]``."""
 
     from_run_ns: int
+    from_iteration: int
     mask: NDArray[np.bool_]
 
 
@@ -113,7 +115,7 @@ class OwnedArrivals:
     def apply(self, share: ScenarioShare) -> None:
         """The share holds from its ``from_run_ns`` on; it replaces what was to hold from then on or later."""
         self._eras = [era for era in self._eras if era.from_run_ns < share.from_run_ns]
-        self._eras.append(Era(share.from_run_ns, to_mask(share.slots)))
+        self._eras.append(Era(share.from_run_ns, share.from_iteration, to_mask(share.slots)))
         if len(self._eras) == 1:
             self._first_chunk = self._arrivals.skip_to(share.from_run_ns)
 
@@ -141,7 +143,8 @@ class OwnedArrivals:
         index = max(self._next // CHUNK, self._first_chunk)
         while True:
             iterations, instants = self._arrivals.chunk(index)
-            if not len(iterations) or (instants[0] >= last.from_run_ns and not last.mask.any()):
+            reached = len(iterations) and instants[0] >= last.from_run_ns and iterations[0] >= last.from_iteration
+            if not len(iterations) or (reached and not last.mask.any()):
                 return None
             owned = self._owned(iterations, instants)
             index += 1
@@ -152,8 +155,10 @@ class OwnedArrivals:
     def _owned(self, iterations: IntArray, instants: IntArray) -> NDArray[np.bool_]:
         """Which of a chunk's arrivals are owned and not yet handed out."""
         owned = np.zeros(len(iterations), dtype=np.bool_)
-        starts = np.searchsorted(instants, [era.from_run_ns for era in self._eras], side="left").tolist()
-        for era, start, end in zip(self._eras, starts, [*starts[1:], len(instants)], strict=True):
-            slots = slot_of(iterations[start:end], self._offset, len(era.mask))
-            owned[start:end] = era.mask[slots]
+        starts = np.maximum(
+            np.searchsorted(instants, [era.from_run_ns for era in self._eras], side="left"),
+            np.searchsorted(iterations, [era.from_iteration for era in self._eras], side="left"),
+        ).tolist()
+        for era, start in zip(self._eras, starts, strict=True):  # a later era replaces an earlier one
+            owned[start:] = era.mask[slot_of(iterations[start:], self._offset, len(era.mask))]
         return owned & (iterations >= self._next)

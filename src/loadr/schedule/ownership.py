@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, overload
 
 import numpy as np
@@ -116,19 +116,13 @@ def split(
     held = {owner: from_bitmap(part.slots).tolist() for owner, part in before.items()}
     if isinstance(scenario, ConstantVus):
         closed = _deal_vus(order.slots_of(share.slots), scenario.vus, order, weights, held)
-        return {
-            owner: ScenarioShare(share.scenario, share.from_run_ns, to_bitmap(slots, order.size))
-            for owner, slots in closed.items()
-        }
+        return {owner: replace(share, slots=to_bitmap(slots, order.size)) for owner, slots in closed.items()}
     held_vus = {owner: from_bitmap(part.vu_slots).tolist() for owner, part in before.items()}
     pool = _deal_vus(order.slots_of(share.vu_slots), scenario.max_vus, order, weights, held_vus)
     slots_of = deal(order.slots_of(share.slots), _among_holders(weights, pool), held)
     return {
-        owner: ScenarioShare(
-            share.scenario,
-            share.from_run_ns,
-            to_bitmap(slots_of[owner], order.size),
-            to_bitmap(pool[owner], order.size),
+        owner: replace(
+            share, slots=to_bitmap(slots_of[owner], order.size), vu_slots=to_bitmap(pool[owner], order.size)
         )
         for owner in weights
     }
@@ -179,6 +173,11 @@ def vus_of(share: ScenarioShare, scenario: Scenario, seed: int) -> tuple[int, ..
     numbers = np.arange(scenario.vus if isinstance(scenario, ConstantVus) else scenario.max_vus, dtype=np.int64)
     owned = mask[slot_of(numbers, slot_offset(seed, share.scenario), len(mask))]
     return tuple(numbers[owned].tolist())
+
+
+def with_vus(scenario: Scenario, vus: int) -> Scenario:
+    """The scenario with another number of VUs (closed), or another cap (open)."""
+    return scenario.model_copy(update={"vus" if isinstance(scenario, ConstantVus) else "max_vus": vus})
 
 
 def default_pre_allocated(scenario: OpenScenario) -> int:

@@ -19,11 +19,12 @@ OTHER = "other"
 class TargetCounters:
     """Bounded: paths beyond 10,000 are counted as ``other``, seconds beyond the last 100,000 are forgotten.
 
-    ``record_arrivals`` keeps the instants of the last so many requests.
+    ``record_arrivals`` keeps the instants and the paths of the last so many requests.
     """
 
     def __init__(self, record_arrivals: int = 0) -> None:
         self.arrivals_ns: deque[int] = deque(maxlen=record_arrivals)  # CLOCK_BOOTTIME
+        self.arrival_paths: deque[str] = deque(maxlen=record_arrivals)  # "METHOD /path", in the same order
         self.total = 0
         self.by_path: Counter[str] = Counter()
         self.by_status: Counter[int] = Counter()  # of answers that were written
@@ -38,6 +39,9 @@ class TargetCounters:
     def arrived(self, path: str, now_ns: int) -> None:
         """One request more."""
         self.total += 1
+        if self.arrivals_ns.maxlen:
+            self.arrivals_ns.append(now_ns)
+            self.arrival_paths.append(path)
         if path not in self.by_path and len(self.by_path) >= MAX_PATHS:
             path = OTHER
         self.by_path[path] += 1
@@ -45,8 +49,6 @@ class TargetCounters:
         if second not in self.per_second and len(self.per_second) >= MAX_SECONDS:
             del self.per_second[min(self.per_second)]
         self.per_second[second] += 1
-        if self.arrivals_ns.maxlen:
-            self.arrivals_ns.append(now_ns)
 
     def to_json(self) -> dict[str, Any]:
         """The body of ``GET /control/counters``."""
@@ -60,4 +62,5 @@ class TargetCounters:
             "unanswered": self.unanswered,
             "malformed": self.malformed,
             "arrivals_ns": list(self.arrivals_ns),
+            "arrival_paths": list(self.arrival_paths),
         }

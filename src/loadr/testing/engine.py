@@ -24,10 +24,12 @@ from loadr.engine.pool_events import (
     PoolPrepared,
     PoolStarted,
 )
+from loadr.masking import NO_SECRETS
 from loadr.metrics.delta import CounterDelta, Delta, IntervalDelta, TrendDelta
 from loadr.metrics.histogram import Histogram
 from loadr.metrics.series import Kind, SeriesKey
 from loadr.plan.model import Plan
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
 from loadr.units import NS_PER_S
 
@@ -69,15 +71,20 @@ class ModelPool:
             await asyncio.wait({self._task})
             self._task = None
 
-    def prepare(self, run_id: str, plan_json: bytes, files_dir: str) -> None:
+    def prepare(
+        self, run_id: str, plan_json: bytes, files_dir: str, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> None:
         self._plan = Plan.from_json(plan_json)
         asyncio.get_running_loop().call_soon(self._on_event, PoolPrepared())
 
-    def arm(self, shares: Sequence[ScenarioShare], plan: Plan) -> None:
+    def arm(self, shares: Sequence[ScenarioShare], plan: Plan, changes: Sequence[Change] = ()) -> None:
         asyncio.get_running_loop().call_soon(self._on_event, PoolArmed())
 
     def start(self, start_boot_ns: int) -> None:
         self._task = asyncio.create_task(self._work(start_boot_ns))
+
+    def reshare(self, shares: Sequence[ScenarioShare], changes: Sequence[Change] = ()) -> None:
+        """Its samples come from no schedule."""
 
     def set_lease(self, end_boot_ns: int) -> None:
         self._lease_end_ns = end_boot_ns
@@ -102,11 +109,14 @@ class ModelPool:
                 self._cause = "orphaned"
             if self._stop.is_set() or self._cause:
                 break
-            values = {key: self._delta(key, amounts) for key, amounts in self._samples(second).items()}
-            self._on_event(PoolInterval(IntervalDelta(second, second + 1, values)))
+            self._on_event(PoolInterval(IntervalDelta(second, second + 1, self._values(second))))
         scenario = next(iter(self._plan.scenarios))
         ledger = ScenarioLedger(scenario, 0, 0, 0, 0, 0, 0, self._requests)
         self._on_event(PoolFinished((ledger,), self._cause))
+
+    def _values(self, second: int) -> dict[SeriesKey, Delta]:
+        """The deltas of a second, booked; a benchmark that has them ready gives its own."""
+        return {key: self._delta(key, amounts) for key, amounts in self._samples(second).items()}
 
     def _delta(self, key: SeriesKey, amounts: npt.NDArray[np.int64]) -> Delta:
         if key.kind is Kind.TREND:

@@ -37,6 +37,7 @@ SERVER: dict[str, int] = {
     **BOTH_ENDS,
     "grpc.so_reuseport": 0,  # on by default: two controllers would share a port without a word
     "grpc.server_handshake_timeout_ms": 10_000,
-    "grpc.max_connection_idle_ms": 30_000,  # a connection without a session is of no use
+    "grpc.max_connection_idle_ms": 5_000,  # a connection without a session is of no use
+    "grpc.max_allowed_incoming_connections": 5_000,  # a few more than there may be sessions
     "grpc.max_concurrent_streams": 4,  # per connection; an agent has one, two while it changes streams
 }

@@ -13,25 +13,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from loadr.coordination import messages as m
 from loadr.errors import InternalFault, PeerFault
-from loadr.schedule.course import Change
+from loadr.masking import Secrets
+from loadr.schedule.change import Change
 from loadr.transport.generated import coordination_pb2 as pb
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # gRPC's own default; both ends are also told so
 MAX_CHUNK_BYTES = 64 * 1024
+MAX_REGISTER_BYTES = 256 * 1024  # what somebody may send whom nobody knows yet
+MAX_PACKED = 16  # messages in one
 MAX_INTEGER = 2**63 - 1
 MAX_NAME_CHARACTERS = 256
 
+_ALSO_TAG = bytes([pb.AgentMessage.DESCRIPTOR.fields_by_name["also"].number << 3 | 2])
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
 _NAMES = {"run_id", "agent_id", "incarnation", "controller_id", "session_id", "scenario", "metric"}
@@ -94,6 +100,35 @@ def decode_controller(data: bytes, unknown: Unknown | None = None) -> m.Controll
     return cast("m.ControllerMessage | None", message)
 
 
+def pack_agent(encoded: Sequence[bytes]) -> bytes:
+    """One `AgentMessage` that carries several, at most `MAX_PACKED`, as `encode_agent` made them."""
+    first, *others = encoded
+    return first + b"".join(_ALSO_TAG + varint(len(other)) + other for other in others)
+
+
+def unpack_agent(data: bytes, unknown: Unknown) -> list[m.AgentMessage]:
+    """All messages that one from an agent carries, in order; unknown ones are left out. Raises `PeerFault`."""
+    wire = _parse(pb.AgentMessage, data)
+    if len(wire.also) >= MAX_PACKED or any(len(each.also) for each in wire.also):
+        raise PeerFault(f"a message carries more than {MAX_PACKED - 1} others, or others that carry others")
+    return list(_decode_list(lambda each, u: _decode_body(m.AgentMessage, each, u), [wire, *wire.also], unknown))
+
+
+def unpack_controller(data: bytes, unknown: Unknown) -> list[m.ControllerMessage]:
+    """As `unpack_agent`; a controller sends one by one."""
+    message = decode_controller(data, unknown)
+    return [] if message is None else [message]
+
+
+def varint(number: int) -> bytes:
+    """A length as protobuf writes it."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
 def _encode_envelope(envelope: Any, message: Any) -> bytes:
     try:
         data: bytes = envelope(**_encode_body(message)).SerializeToString(deterministic=True)
@@ -107,15 +142,23 @@ def _encode_envelope(envelope: Any, message: Any) -> bytes:
 
 
 def _decode_envelope(envelope: Any, union: UnionType, data: bytes, unknown: Unknown) -> Any:
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise PeerFault(f"a message of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
     try:
-        return _decode_body(union, envelope.FromString(data), unknown)
-    except DecodeError as error:
-        raise PeerFault(f"what the peer sent is no message of loadr.coordination.v1: {error}") from error
+        return _decode_body(union, _parse(envelope, data), unknown)
     except _Ignored:
         unknown.count += 1
         return None
+
+
+def _parse(envelope: Any, data: bytes) -> Any:
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise PeerFault(f"a message of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    try:
+        wire = envelope.FromString(data)
+    except DecodeError as error:
+        raise PeerFault(f"what the peer sent is no message of loadr.coordination.v1: {error}") from error
+    if len(data) > MAX_REGISTER_BYTES and wire.WhichOneof("body") == "register":
+        raise PeerFault(f"a registration of {len(data)} bytes is over the limit of {MAX_REGISTER_BYTES}")
+    return wire
 
 
 def _encode_message(message: Any) -> Any:
@@ -130,13 +173,14 @@ def _encode_message(message: Any) -> Any:
 
 
 def _decode_message(cls: type, wire: Any, unknown: Unknown) -> Any:
-    values: list[Any] = []
-    for field in _fields(cls):
+    shape = _shape(cls)
+    values = list(shape.read(wire))
+    for at, field in shape.checked:
         if field.optional and not wire.HasField(field.name):
-            values.append(None)
+            values[at] = None
             continue
         try:
-            values.append(field.decode(getattr(wire, field.name), unknown))
+            values[at] = field.decode(values[at], unknown)
         except ValueError as error:
             raise PeerFault(f"{cls.__name__}.{field.name} {error}") from None
     return cls(*values)
@@ -184,6 +228,44 @@ def _fields(cls: type) -> tuple[_Field, ...]:
     return tuple(_field(cls, field.name, hints[field.name]) for field in fields(cls))
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How a message is read: all fields in one go, and then the ``checked`` ones, by position, are decoded. Of
+    the rest protobuf's own type says all that there is to say."""
+
+    read: Callable[[Any], tuple[Any, ...]]
+    checked: tuple[tuple[int, _Field], ...]
+
+
+@cache
+def _shape(cls: type) -> _Shape:
+    table = _fields(cls)
+    names = [field.name for field in table]
+    read = cast(Callable[[Any], tuple[Any, ...]], attrgetter(*names) if len(names) > 1 else _tuple_of(*names))
+    wire_fields = getattr(pb, cls.__name__).DESCRIPTOR.fields_by_name
+    return _Shape(
+        read,
+        tuple(
+            (at, field)
+            for at, field in enumerate(table)
+            if field.optional or not _is_plain(field, wire_fields[field.name])
+        ),
+    )
+
+
+def _is_plain(field: _Field, wire_field: FieldDescriptor) -> bool:
+    """Whether whatever protobuf gives is a value of ours."""
+    is_small = field.decode is _decode_integer and wire_field.cpp_type in _BELOW_2_63
+    return is_small or field.decode is _keep
+
+
+_BELOW_2_63 = (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_INT64)
+
+
+def _tuple_of(name: str) -> Callable[[Any], tuple[Any]]:
+    return lambda wire: (getattr(wire, name),)
+
+
 def _field(cls: type, name: str, hint: Any) -> _Field:
     optional = NoneType in get_args(hint)
     if optional:
@@ -214,6 +296,8 @@ def _crossing(hint: Any) -> tuple[Encode, Decode]:
     if get_origin(hint) is tuple:
         encode, decode = _crossing(get_args(hint)[0])
         return (lambda values: [encode(v) for v in values]), (lambda wires, u: _decode_list(decode, wires, u))
+    if hint is Secrets:
+        return dict, (lambda wires, _: Secrets(wires))
     if get_origin(hint) is Mapping:
         return dict, (lambda wires, _: dict(wires))
     if isinstance(hint, UnionType):  # the only nested one: `WireDelta`

@@ -15,8 +15,8 @@ from loadr.coordination.downlink import INLINE_BYTES, INLINE_FILE_BYTES
 from loadr.coordination.messages import FileChunk, FileRequest, ManifestFile
 from loadr.errors import ArgumentInvalid, FleetFault
 from loadr.plan.model import Plan
+from loadr.plan.names import find_fault
 from loadr.transport.codec import MAX_CHUNK_BYTES
-from loadr.transport.names import find_fault
 
 
 class FileStore:
@@ -104,9 +104,10 @@ class Uploads:
             )
         try:
             self._make_room(len(data))
-            with tempfile.NamedTemporaryFile(dir=self._folder, prefix="incoming-", delete=False) as file:
-                file.write(data)
-            Path(file.name).replace(self._folder / digest)
+            with tempfile.TemporaryDirectory(dir=self._folder.parent, prefix="incoming-") as aside:
+                file = Path(aside) / digest
+                file.write_bytes(data)
+                file.replace(self._folder / digest)
         except OSError as error:
             raise FleetFault(f"the controller can not keep a file: {error.strerror}") from None
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
-from loadr.coordination.messages import AgentMessage, ControllerMessage
+from loadr.coordination.messages import AgentMessage, ControllerMessage, Register
 from loadr.errors import ArgumentInvalid, PeerRefused
 from loadr.transport.address import parse_address
 from loadr.transport.channel_options import CLIENT, METHOD
-from loadr.transport.codec import decode_controller, encode_agent
+from loadr.transport.codec import encode_agent, pack_agent, unpack_controller
 from loadr.transport.grpc_wire import CLOSED, stream_errors
 from loadr.transport.link import AgentLink
 from loadr.transport.probe import explain_failure, trusted_authorities
 from loadr.transport.stream_link import LinkLimits, PeerFacts, StreamLink, WireEnd
 from loadr.transport.tls import ClientTls
+from loadr.transport.tokens import read_token
 
 import grpc  # isort: skip  (after channel_options, which settles how it logs)
 import grpc.aio  # isort: skip
@@ -23,13 +26,20 @@ _Call = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
 class GrpcDialer:
-    """``address`` is HOST:PORT of a controller.
+    """``address`` is HOST:PORT of a controller; ``token_file`` holds the join token, which is read anew for each
+    dial and put into the registration here: nobody else in the agent ever has it.
 
     Raises `ArgumentInvalid` when it is none, or is off loopback without TLS and not ``insecure``.
     """
 
     def __init__(
-        self, address: str, *, tls: ClientTls | None, insecure: bool, limits: LinkLimits | None = None
+        self,
+        address: str,
+        *,
+        tls: ClientTls | None,
+        insecure: bool,
+        token_file: Path | None = None,
+        limits: LinkLimits | None = None,
     ) -> None:
         self._address = parse_address(address)
         if tls is None and not insecure and not self._address.loopback:
@@ -37,9 +47,17 @@ class GrpcDialer:
                 f"a plaintext session with {self._address} could be read and changed on its way",
                 hint="give --tls-ca (and --tls-cert, --tls-key), or accept it with --insecure",
             )
+        if token_file is not None:
+            read_token(token_file)
         self._tls = tls
+        self._token_file = token_file
         self._limits = limits or LinkLimits()
         self._was_connected = False
+
+    @property
+    def in_the_open(self) -> bool:
+        """Whether what is sent can be read on its way."""
+        return self._tls is None and not self._address.loopback
 
     async def dial(self, timeout_s: float) -> AgentLink:
         """Open one session within ``timeout_s`` (finding out why it failed may take 3 s more).
@@ -49,6 +67,11 @@ class GrpcDialer:
         try only if it did not before: a certificate may be in renewal, a controller on its way down), and
         `ArgumentInvalid` when our own certificates can not be used.
         """
+        token = "" if self._token_file is None else read_token(self._token_file)
+
+        def encode(message: AgentMessage) -> bytes:
+            return encode_agent(replace(message, token=token) if isinstance(message, Register) else message)
+
         channel = self._open_channel()
         try:
             connected = await _connect(channel, timeout_s)
@@ -66,8 +89,9 @@ class GrpcDialer:
         return StreamLink[AgentMessage, ControllerMessage](
             _ClientWire(channel, call),
             PeerFacts(str(self._address), (), self._address.loopback),
-            encode=encode_agent,
-            decode=decode_controller,
+            encode=encode,
+            decode=unpack_controller,
+            pack=pack_agent,
             limits=self._limits,
         )
 

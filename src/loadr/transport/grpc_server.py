@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from loadr.coordination.messages import AgentMessage, ControllerMessage
@@ -12,7 +12,7 @@ from loadr.errors import ArgumentInvalid
 from loadr.transport.address import Address, parse_address
 from loadr.transport.binding import bind_socket
 from loadr.transport.channel_options import SERVER
-from loadr.transport.codec import decode_agent, encode_controller
+from loadr.transport.codec import encode_controller, unpack_agent
 from loadr.transport.grpc_wire import ENDED, LOST, METHOD_NAME, SERVICE, stream_errors
 from loadr.transport.link import ControllerLink
 from loadr.transport.stream_link import LinkLimits, PeerFacts, StreamLink, WireEnd
@@ -22,11 +22,13 @@ import grpc  # isort: skip  (after channel_options, which settles how it logs)
 import grpc.aio  # isort: skip
 
 MAX_SESSIONS = 4096
+WRITE_S = 1.0  # for a write that is under way when its stream is cut
 STOP_S = 5.0  # for the sessions' handlers to come to their end
 
 
 class GrpcServer:
-    """``on_link`` is called once per session, as its own task; when it returns, the link is closed.
+    """``on_link`` is called once per session, as its own task; when it returns, the link is closed. ``options``
+    replace some of `channel_options.SERVER`.
 
     Raises `ArgumentInvalid` when ``bind`` is no address, or is off loopback without TLS and not ``insecure``.
     """
@@ -39,7 +41,9 @@ class GrpcServer:
         insecure: bool,
         on_link: Callable[[ControllerLink], Awaitable[None]],
         limits: LinkLimits | None = None,
+        options: Mapping[str, int] | None = None,
     ) -> None:
+        self._options = {**SERVER, **(options or {})}
         self._address = parse_address(bind)
         if tls is None and not insecure and not self._address.loopback:
             raise ArgumentInvalid(
@@ -56,7 +60,7 @@ class GrpcServer:
     async def start(self) -> tuple[str, int]:
         """Listen; gives the host and the port. Raises `ArgumentInvalid`, for instance when the port is in use."""
         bind_socket(self._address, "--bind").close()
-        server = grpc.aio.server(options=tuple(SERVER.items()), maximum_concurrent_rpcs=MAX_SESSIONS)
+        server = grpc.aio.server(options=tuple(self._options.items()), maximum_concurrent_rpcs=MAX_SESSIONS)
         handler = grpc.stream_stream_rpc_method_handler(self._serve_session)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD_NAME: handler}),))
         try:
@@ -90,7 +94,7 @@ class GrpcServer:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the controller stops")
         wire = _ServerWire(context)
         link: ControllerLink = StreamLink[ControllerMessage, AgentMessage](
-            wire, _peer_facts(context), encode=encode_controller, decode=decode_agent, limits=self._limits
+            wire, _peer_facts(context), encode=encode_controller, decode=unpack_agent, limits=self._limits
         )
         task = asyncio.create_task(self._handle(link), name=f"session {link.peer}")
         self._links[task] = link
@@ -111,10 +115,15 @@ class GrpcServer:
 
 
 class _ServerWire:
-    """gRPC ends the stream when its handler returns, so finishing means to let it return."""
+    """gRPC ends the stream when its handler returns, so finishing means to let it return.
+
+    It can not end one while a write is under way, also when nobody waits for that write any more (the stream then
+    hangs for ever on the other end): hence a write is a task of its own, which `release` waits for.
+    """
 
     def __init__(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         self._context = context
+        self._write: asyncio.Future[None] | None = None
         self.released = asyncio.Event()
         self.failure = ""
 
@@ -127,13 +136,17 @@ class _ServerWire:
 
     async def write(self, data: bytes) -> None:
         with stream_errors():
-            await self._context.write(data)
+            self._write = asyncio.ensure_future(self._context.write(data))
+            await asyncio.shield(self._write)
 
     async def finish(self) -> None:
         self.released.set()
 
     async def release(self, failure: str) -> None:
         self.failure = self.failure or failure
+        if self._write is not None and not self._write.done():
+            await asyncio.wait({self._write}, timeout=WRITE_S)
+            self._write.cancel()
         self.released.set()
 
 
@@ -142,7 +155,8 @@ def _peer_facts(context: grpc.aio.ServicerContext[bytes, bytes]) -> PeerFacts:
     kind, _, where = urllib.parse.unquote(context.peer() or "").partition(":")
     host, _, port = where.rpartition(":")
     loopback = kind in ("ipv4", "ipv6") and Address(host.strip("[]"), int(port)).loopback
-    names = context.auth_context().get("x509_subject_alternative_name", ())
+    auth = context.auth_context()
+    names = auth.get("x509_subject_alternative_name", ()) or ((b"",) if "x509_pem_cert" in auth else ())
     return PeerFacts(where, tuple(name.decode("utf-8", "replace") for name in names), loopback)
 
 

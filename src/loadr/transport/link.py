@@ -24,7 +24,8 @@ class Link(Protocol[Out_contra, In_co]):
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """The SANs of the peer's verified certificate, on the controller's side under mTLS; else empty."""
+        """The SANs of the peer's verified certificate, on the controller's side under mTLS (one empty name if it
+        has none); else empty."""
 
     @property
     def loopback(self) -> bool:

@@ -6,7 +6,13 @@ Messages cross as bytes, through the codec, so that what works here works on the
 from __future__ import annotations
 
 from loadr.coordination.messages import AgentMessage, ControllerMessage
-from loadr.transport.codec import decode_agent, decode_controller, encode_agent, encode_controller
+from loadr.transport.codec import (
+    encode_agent,
+    encode_controller,
+    pack_agent,
+    unpack_agent,
+    unpack_controller,
+)
 from loadr.transport.link import AgentLink, ControllerLink
 from loadr.transport.pipe import Pipe
 from loadr.transport.stream_link import LinkLimits, PeerFacts, StreamLink, WireEnd
@@ -59,9 +65,14 @@ def memory_pair(
     limits = limits or LinkLimits()
     up, down = _Direction(), _Direction()
     agent_side: StreamLink[AgentMessage, ControllerMessage] = StreamLink(
-        _MemoryWire(down, up), PeerFacts(controller), encode=encode_agent, decode=decode_controller, limits=limits
+        _MemoryWire(down, up),
+        PeerFacts(controller),
+        encode=encode_agent,
+        decode=unpack_controller,
+        limits=limits,
+        pack=pack_agent,
     )
     controller_side: StreamLink[ControllerMessage, AgentMessage] = StreamLink(
-        _MemoryWire(up, down), PeerFacts(agent), encode=encode_controller, decode=decode_agent, limits=limits
+        _MemoryWire(up, down), PeerFacts(agent), encode=encode_controller, decode=unpack_agent, limits=limits
     )
     return agent_side, controller_side

@@ -79,15 +79,29 @@ class Outbox:
 
     async def get(self) -> bytes | None:
         """The next bytes; None once the outbox is closed and empty."""
+        found = await self.get_several(1, 0)
+        return found[0] if found else None
+
+    async def get_several(self, max_messages: int, max_bytes: int) -> list[bytes]:
+        """The next bytes, and what waits behind them while all together are few; empty once the outbox is closed
+        and empty. Never waits for more."""
         while not self._messages:
             if self._closed:
-                return None
+                return []
             self._readable.clear()
             await self._readable.wait()
-        data = next(queue for queue in self._queues if queue).popleft()
-        self._messages -= 1
-        self._bytes -= len(data)
-        return data
+        found: list[bytes] = []
+        size = 0
+        while self._messages and len(found) < max_messages:
+            queue = next(queue for queue in self._queues if queue)
+            size += len(queue[0])
+            if found and size > max_bytes:
+                break
+            data = queue.popleft()
+            self._messages -= 1
+            self._bytes -= len(data)
+            found.append(data)
+        return found
 
     def close(self) -> None:
         """Take no more; what is inside can still be got."""

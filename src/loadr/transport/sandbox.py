@@ -4,41 +4,33 @@ Takes the manifest of a run and chunks, gives a folder in which every file stand
 
     root/objects/<sha256>          verified contents, read-only; hard links, so that runs share them
     root/incoming/<n>              contents on their way
-    root/runs/<run id>/<path>      one link for each file of a run
+    root/runs/<run id>/<path>      one link for each file of a run, and for each corpus that it reads
 
-Contents stay for later runs until the quota needs their room. A cached content is hashed again before it is used:
-so a crash needs no fsync, and a script that wrote into its file harms nobody. Everything here blocks on the disk.
+Contents stay for later runs, see `loadr.transport.cache`. Everything here blocks on the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from loadr.coordination.messages import FaultKind, FileChunk, ManifestFile
-from loadr.errors import PeerFault
-from loadr.transport.names import find_fault
+from loadr.plan.files import MAX_FILES
+from loadr.plan.names import find_fault
+from loadr.transport.cache import FileCache, SandboxFault, disk_faults
+from loadr.transport.work_folder import lock_folder
+from loadr.units import format_bytes
 
-MAX_FILES = 1000
 _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class SandboxFault(PeerFault):
-    """``kind``: FILES (the manifest or what was sent is not acceptable) or DISK (this machine has no room)."""
-
-    def __init__(self, kind: FaultKind, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +56,36 @@ class _Incoming:
 @dataclass(slots=True)
 class _Run:
     files: tuple[ManifestFile, ...]
-    incoming: dict[str, _Incoming]  # by digest
+    incoming: dict[str, _Incoming] = field(default_factory=dict)  # by digest
+    brought: set[str] = field(default_factory=set)  # contents that came for this run
 
 
 class Sandbox:
-    """All files of all runs under ``root``, which belongs to one agent. ``quota_bytes`` holds for each manifest
-    and for what is stored in all.
+    """All files of all runs under ``root``, which one agent holds until `close`. ``quota_bytes`` holds for each
+    manifest and for what is stored in all.
 
     What an earlier process left of runs is removed. Raises `SandboxFault` (DISK) when ``root`` can not be used.
     """
 
     def __init__(self, root: Path, quota_bytes: int) -> None:
+        self._root = root
         self._quota_bytes = quota_bytes
-        self._objects = root / "objects"
+        self._cache = FileCache(root / "objects", quota_bytes)
         self._incoming = root / "incoming"
         self._runs_folder = root / "runs"
         self._runs: dict[str, _Run] = {}
         self._last_incoming = 0
-        with _disk_faults():
+        with disk_faults(root):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = lock_folder(root)
             for left in (self._incoming, self._runs_folder):
                 shutil.rmtree(left, ignore_errors=True)
-            for folder in (self._objects, self._incoming, self._runs_folder):
+            for folder in (root / "objects", self._incoming, self._runs_folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Another agent may use the folder from here on."""
+        os.close(self._lock)
 
     def open(self, run_id: str, files: Sequence[ManifestFile]) -> list[ManifestFile]:
         """Begin a run (again): check the manifest, store what it brings, give what must still be sent.
@@ -95,31 +95,35 @@ class Sandbox:
         """
         self._check_manifest(run_id, files)
         self.forget(run_id)
-        with _disk_faults():
+        with disk_faults(self._root):
             (self._runs_folder / run_id).mkdir(mode=0o700)
-        run = self._runs[run_id] = _Run(tuple(files), {})
+        run = self._runs[run_id] = _Run(tuple(files))
         try:
-            self._make_room(files)
-            for file in _one_per_digest(files):
-                if not self._has(file):
-                    self._last_incoming += 1
-                    path = self._incoming / str(self._last_incoming)
-                    run.incoming[file.digest] = _Incoming(file.path, file.size_bytes, path)
+            unique = _one_per_digest(files)
+            missing = [file for file in unique if not self._cache.has(file)]
+            self._cache.make_room(
+                {file.digest: file.size_bytes for file in unique}, [file.digest for file in missing]
+            )
+            for file in missing:
+                self._last_incoming += 1
+                path = self._incoming / str(self._last_incoming)
+                run.incoming[file.digest] = _Incoming(file.path, file.size_bytes, path)
             for file in files:
                 if file.digest in run.incoming and (file.inline is not None or file.size_bytes == 0):
                     self._write(run, file.digest, file.inline or b"")
-            with _disk_faults():
+            with disk_faults(self._root):
                 for file in files:
                     if file.digest not in run.incoming:
                         self._link(run_id, file)
-        except SandboxFault:
-            self.forget(run_id)
+        except SandboxFault as fault:
+            self._give_up(run_id, fault)
             raise
-        return [file for file in _one_per_digest(files) if file.digest in run.incoming]
+        return [file for file in unique if file.digest in run.incoming]
 
     def store(self, chunk: FileChunk) -> ChunkProgress:
         """Take the next bytes of a missing file. Raises `SandboxFault`: not asked for, not the next ones, too
-        many, or a digest that does not match; what was received of the file is dropped then."""
+        many, or a digest that does not match; what was received of the file is dropped then. After a fault of
+        the disk the whole run is forgotten, with the contents that came for it."""
         run = self._runs.get(chunk.run_id)
         if run is None or chunk.digest not in run.incoming:
             raise SandboxFault(FaultKind.FILES, f"a chunk came for {chunk.digest[:12]}…, which is not missing")
@@ -129,13 +133,24 @@ class Sandbox:
                 FaultKind.FILES,
                 f"a chunk of {incoming.name!r} came at offset {chunk.offset}, not at {incoming.received}",
             )
-        complete = self._write(run, chunk.digest, chunk.data)
-        if complete:
-            with _disk_faults():
-                for file in run.files:
-                    if file.digest == chunk.digest:
-                        self._link(chunk.run_id, file)
+        try:
+            complete = self._write(run, chunk.digest, chunk.data)
+            if complete:
+                with disk_faults(self._root):
+                    for file in run.files:
+                        if file.digest == chunk.digest:
+                            self._link(chunk.run_id, file)
+        except SandboxFault as fault:
+            if fault.kind is FaultKind.DISK:
+                self._give_up(chunk.run_id, fault)
+            raise
         return ChunkProgress(incoming.received, complete)
+
+    def link(self, run_id: str, name: str, target: Path) -> None:
+        """Let a file of this machine be seen in the folder of an open run, by a symbolic link. Raises
+        `SandboxFault` (DISK)."""
+        with disk_faults(self._root):
+            self._put(run_id, name, lambda last, at: os.symlink(target, last, dir_fd=at))
 
     def folder(self, run_id: str) -> Path:
         """Where the files of an open run stand. Raises `KeyError` for another run."""
@@ -152,6 +167,13 @@ class Sandbox:
             self._drop(incoming)
         shutil.rmtree(self._runs_folder / run_id, ignore_errors=True)
 
+    def _give_up(self, run_id: str, fault: SandboxFault) -> None:
+        """A disk that is full is left as it was."""
+        brought = self._runs[run_id].brought
+        self.forget(run_id)
+        if fault.kind is FaultKind.DISK:
+            self._cache.remove(brought)
+
     # --- checks before anything is written ------------------------------------------------------------------
 
     def _check_manifest(self, run_id: str, files: Sequence[ManifestFile]) -> None:
@@ -165,7 +187,8 @@ class Sandbox:
         if total_bytes > self._quota_bytes:
             raise SandboxFault(
                 FaultKind.FILES,
-                f"the plan's files have {total_bytes} bytes; the quota here is {self._quota_bytes}",
+                f"the plan's files have {format_bytes(total_bytes)}; the quota here is "
+                f"{format_bytes(self._quota_bytes)}",
             )
         sizes: dict[str, int] = {}
         for file in files:
@@ -181,26 +204,13 @@ class Sandbox:
 
     # --- contents -------------------------------------------------------------------------------------------
 
-    def _has(self, file: ManifestFile) -> bool:
-        """Whether the content is here and intact. One that is damaged is removed."""
-        path = self._objects / file.digest
-        if not os.path.lexists(path):
-            return False
-        with _disk_faults():
-            if path.is_file() and not path.is_symlink() and path.stat().st_size == file.size_bytes:
-                with path.open("rb") as content:
-                    if hashlib.file_digest(content, "sha256").hexdigest() == file.digest:
-                        return True
-            path.unlink()
-        return False
-
     def _write(self, run: _Run, digest: str, data: bytes) -> bool:
         """Append; whether the content is now complete, verified and stored. On a fault it is dropped."""
         incoming = run.incoming[digest]
         try:
             if incoming.received + len(data) > incoming.size_bytes:
                 raise SandboxFault(FaultKind.FILES, f"more came of {incoming.name!r} than was announced")
-            with _disk_faults():
+            with disk_faults(self._root):
                 incoming.file = incoming.file or incoming.path.open("xb")
                 incoming.file.write(data)
             incoming.digest.update(data)
@@ -213,14 +223,14 @@ class Sandbox:
                     f"{incoming.name!r} is not what the plan says: its digest differs",
                     hint="did it change after the run was started?",
                 )
-            with _disk_faults():
+            with disk_faults(self._root):
                 incoming.file.close()
-                incoming.path.chmod(0o400)
-                incoming.path.replace(self._objects / digest)
+            self._cache.put(incoming.path, digest)
         except SandboxFault:
             self._drop(run.incoming.pop(digest))
             raise
         del run.incoming[digest]
+        run.brought.add(digest)
         return True
 
     def _drop(self, incoming: _Incoming) -> None:
@@ -229,29 +239,16 @@ class Sandbox:
                 incoming.file.close()
             incoming.path.unlink(missing_ok=True)
 
-    def _make_room(self, files: Sequence[ManifestFile]) -> None:
-        """Remove cached contents that no run uses (their only link is the cache's) while over the quota."""
-        wanted = {file.digest: file.size_bytes for file in files}
-        with _disk_faults():
-            cached = [(entry, entry.stat(follow_symlinks=False)) for entry in os.scandir(self._objects)]
-        held = sum(status.st_size for entry, status in cached if entry.name not in wanted)
-        held += sum(wanted.values())
-        for entry, status in sorted(cached, key=lambda each: each[1].st_mtime_ns):
-            if held <= self._quota_bytes:
-                return
-            if entry.name not in wanted and status.st_nlink == 1:
-                with _disk_faults():
-                    Path(entry.path).unlink()
-                held -= status.st_size
-        if held > self._quota_bytes:
-            raise SandboxFault(
-                FaultKind.DISK,
-                f"the files of other runs leave too little of the quota of {self._quota_bytes} bytes",
-            )
-
     def _link(self, run_id: str, file: ManifestFile) -> None:
-        """Let the content be seen under its path. Folders are opened one by one without following links."""
-        *folders, name = file.path.split("/")
+        """Let the content be seen under its path."""
+        content = self._cache.path(file.digest)
+        self._put(
+            run_id, file.path, lambda last, at: os.link(content, last, dst_dir_fd=at, follow_symlinks=False)
+        )
+
+    def _put(self, run_id: str, path: str, make: Callable[[str, int], None]) -> None:
+        """``make`` the last part of ``path`` in its folder. Folders are opened one by one, links not followed."""
+        *folders, name = path.split("/")
         at = os.open(self._runs_folder / run_id, _DIRECTORY)
         try:
             for folder in folders:
@@ -260,26 +257,13 @@ class Sandbox:
                 inner = os.open(folder, _DIRECTORY, dir_fd=at)
                 os.close(at)
                 at = inner
-            os.link(self._objects / file.digest, name, dst_dir_fd=at, follow_symlinks=False)
+            make(name, at)
         finally:
             os.close(at)
 
 
-def _one_per_digest(files: Iterable[ManifestFile]) -> Iterable[ManifestFile]:
+def _one_per_digest(files: Iterable[ManifestFile]) -> list[ManifestFile]:
     first: dict[str, ManifestFile] = {}
     for file in files:
         first.setdefault(file.digest, file)
-    return first.values()
-
-
-@contextlib.contextmanager
-def _disk_faults() -> Iterator[None]:
-    """What the operating system refuses becomes a `SandboxFault` in its words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
-            message = f"something else stands in the way of a file of the run: {error.strerror}"
-        else:
-            message = f"a file of the run can not be stored: {error.strerror}"
-        raise SandboxFault(FaultKind.DISK, message, hint="see the agent's --work-dir") from error
+    return list(first.values())

@@ -11,13 +11,13 @@ queue, a write that stalls).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from loadr.coordination import messages as m
 from loadr.errors import PeerFault
-from loadr.transport.codec import Unknown
+from loadr.transport.codec import MAX_PACKED, Unknown
 from loadr.transport.pipe import Outbox, Pipe
 
 Out = TypeVar("Out")
@@ -40,6 +40,9 @@ PRIORITIES: dict[type, int] = {
     m.FileChunk: 3,
     m.Goodbye: 3,  # the last word: nothing that was queued before may come after it
 }
+
+
+PACKED_BYTES = 256 * 1024  # of messages that are written as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,10 @@ class PeerFacts:
 
 
 class StreamLink(Generic[Out, In]):
-    """`Link` over a `Wire`. Must be made in a running event loop; it starts at once."""
+    """`Link` over a `Wire`. Must be made in a running event loop; it starts at once.
+
+    With ``pack``, messages that wait together are written as one.
+    """
 
     def __init__(
         self,
@@ -98,13 +104,15 @@ class StreamLink(Generic[Out, In]):
         facts: PeerFacts,
         *,
         encode: Callable[[Out], bytes],
-        decode: Callable[[bytes, Unknown], In | None],
+        decode: Callable[[bytes, Unknown], Sequence[In]],
         limits: LinkLimits,
+        pack: Callable[[Sequence[bytes]], bytes] | None = None,
     ) -> None:
         self._wire = wire
         self._facts = facts
         self._encode = encode
         self._decode = decode
+        self._pack = pack
         self._limits = limits
         self._unknown = Unknown()
         self._reason = ""
@@ -159,8 +167,7 @@ class StreamLink(Generic[Out, In]):
     async def _read_on(self) -> None:
         try:
             while True:
-                message = self._decode(await self._wire.read(), self._unknown)
-                if message is not None:
+                for message in self._decode(await self._wire.read(), self._unknown):
                     await self._received.put(message)
         except WireEnd as end:
             self._end(end.reason, flush=end.clean)
@@ -168,8 +175,11 @@ class StreamLink(Generic[Out, In]):
             self.cut(f"the peer broke the protocol: {fault.message}")
 
     async def _write_on(self) -> None:
+        most = 1 if self._pack is None else MAX_PACKED
+        data = b""
         try:
-            while (data := await self._outbox.get()) is not None:
+            while several := await self._outbox.get_several(most, PACKED_BYTES):
+                data = several[0] if self._pack is None else self._pack(several)
                 allowed_s = self._limits.stall_s + len(data) / self._limits.slowest_bytes_per_s
                 async with asyncio.timeout(allowed_s):
                     await self._wire.write(data)
@@ -177,9 +187,7 @@ class StreamLink(Generic[Out, In]):
         except WireEnd as end:
             self.cut(end.reason)
         except TimeoutError:
-            self.cut(
-                f"the peer takes no more: {len(data or b'')} bytes could not be written in {allowed_s:.0f} s"
-            )
+            self.cut(f"the peer takes no more: {len(data)} bytes could not be written in {allowed_s:.0f} s")
 
     def _end(self, reason: str, *, flush: bool) -> None:
         """Only the first call counts."""

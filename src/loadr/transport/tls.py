@@ -89,6 +89,16 @@ def server_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> S
     return ServerTls(cert, key, client_ca)
 
 
+def api_tls(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Of the API, checked; None when it was not given. Raises `ArgumentInvalid`."""
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise ArgumentInvalid("--api-tls-cert and --api-tls-key go together", hint="give both, or none")
+    _read_identity(cert, key, "--api-tls-cert", "--api-tls-key")
+    return cert, key
+
+
 def client_tls(ca: Path | None, cert: Path | None, key: Path | None) -> ClientTls | None:
     """From flags; None when none was given. Raises `ArgumentInvalid`."""
     if ca is None and cert is None and key is None:

@@ -49,7 +49,7 @@ def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
         return "failed"
     if record.stopped_by == "threshold":
         return "aborted by threshold"
-    if record.state in ("failed", "incomplete") or record.stopped_by == "loss":
+    if (record.state in ("failed", "incomplete") and not record.absorbed) or record.stopped_by == "loss":
         return "incomplete"
     if any(not result.passed for result in thresholds):
         return "threshold failed"
@@ -69,13 +69,29 @@ def headline(
         return record.cause or "the fleet could not start the run"
     broken = [result for result in thresholds if not result.passed]
     size = _size(record, requests, failed, errors)
+    lost = f"{losses}; " if (losses := _losses_in_short(record)) else ""
     if verdict == "aborted by threshold":
-        return f"{record.aborting_threshold or _names(broken)} did not hold; {size}"
+        return f"{lost}{record.aborting_threshold or _names(broken)} did not hold; {size}"
     if verdict in ("threshold failed", "passed"):
-        return f"{_threshold_words(thresholds, broken)}; {size}"
+        return f"{lost}{_threshold_words(thresholds, broken)}; {size}"
     parts = [record.cause] if record.cause not in ("", verdict) else []
     parts += [f"{_names(broken)} did not hold"] if broken else []
     return "; ".join([*parts, size])
+
+
+def _losses_in_short(record: RunRecord) -> str:
+    """What was lost on the way, and what that cost, in one clause: it stands before anything else."""
+    agents = list(record.agents.values())
+    lost = [agent for agent in agents if agent.lost_at_s is not None]
+    missing = [agent.missing_at_most for agent in agents]
+    if not lost and all(count == 0 for count in missing):
+        return ""
+    who = f"{lost[0].name} was lost at {lost[0].lost_at_s:.1f} s" if lost else "a worker was lost"
+    who = f"{len(lost)} agents were lost" if len(lost) > 1 else who
+    if None in missing:
+        return f"{who}, how many requests are missing can not be said"
+    total = sum(count for count in missing if count is not None)
+    return f"{who}, at most {total:,} requests are missing" if total else f"{who}, no request is missing"
 
 
 def _threshold_words(thresholds: Sequence[ThresholdResult], broken: Sequence[ThresholdResult]) -> str:
@@ -147,7 +163,10 @@ def limits_of_trust(record: RunRecord, merged_requests: int, ledger_requests: in
     that do not balance, then what a closed model cannot tell."""
     notes = [_loss_words(agent) for agent in record.agents.values() if agent.lost_at_s is not None]
     notes += record.notes
-    if ledger_requests is not None and ledger_requests != merged_requests:
+    named = [agent.missing_at_most for agent in record.agents.values()]
+    bound = None if None in named else sum(count for count in named if count is not None)
+    gap = (ledger_requests or 0) - merged_requests
+    if ledger_requests is not None and gap and (bound is None or not 0 <= gap <= bound):
         notes.append(
             f"the agents' ledgers count {ledger_requests:,} requests, the merged metrics {merged_requests:,}"
         )
@@ -176,4 +195,13 @@ def _loss_words(agent: AgentRecord) -> str:
     )
     missing = agent.missing_at_most
     bound = "an unknown number of" if missing is None else "no" if missing == 0 else f"at most {missing:,}"
-    return f"{agent.name} was lost at {agent.lost_at_s:.1f} s{seen}; {bound} requests are missing from the totals"
+    why = f" ({agent.lost_because})" if agent.lost_because else ""
+    share = f"; load was {agent.share * 100:.0f}% below target "
+    if agent.covered_at_s is not None:
+        share += f"until others took its share at {agent.covered_at_s:.1f} s"
+    else:
+        share += "from then on"
+    return (
+        f"{agent.name} was lost at {agent.lost_at_s:.1f} s{why}{seen}; {bound} requests are missing from the "
+        f"totals{share if agent.share else ''}"
+    )

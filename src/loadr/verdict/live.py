@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, RateDelta, TrendDelta
 from loadr.metrics.merge import RunMetrics
+from loadr.schedule.change import NEVER_RUN_NS
+from loadr.schedule.course import course_of
 from loadr.units import NS_PER_MS, NS_PER_S
 from loadr.verdict.model import LiveAgent, LiveView, Percentiles, ThresholdResult
 from loadr.verdict.record import AgentRecord, RunRecord
@@ -24,7 +26,7 @@ _BEHIND_S = 3  # an agent that is further behind does not hold up the view of th
 
 def live_view(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> LiveView:
     """The view of this moment. Rates cover the last full seconds that every online agent has delivered."""
-    metrics, target = record.metrics, Target(record.plan)
+    metrics, target = record.metrics, Target(record.plan, record.changes)
     end_s = _settled_s(record)
     length_s = min(RATE_WINDOW_S, end_s)
     window = metrics.timeline.window
@@ -32,7 +34,7 @@ def live_view(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> LiveV
     def per_s(total: int) -> float:
         return total / length_s if length_s else 0.0
 
-    planned_s = record.plan.duration_ns / NS_PER_S
+    planned_s = planned_s_of(record)
     requests = total_of(metrics.select("http_reqs"))
     failed = metrics.select("http_req_failed")
     failures, answered = (failed.passes, failed.fails) if isinstance(failed, RateDelta) else (0, 0)
@@ -62,6 +64,14 @@ def live_view(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> LiveV
         agents=[_agent(metrics, agent) for agent in by_name(record.agents.values())],
         thresholds=list(thresholds),
     )
+
+
+def planned_s_of(record: RunRecord) -> float:
+    """The length that the run is to have, pauses included; one that lasts counts up to now."""
+    courses = [course_of(name, s, record.changes) for name, s in record.plan.scenarios.items()]
+    if all(course.end_run_ns < NEVER_RUN_NS for course in courses):
+        return max(course.end_run_ns for course in courses) / NS_PER_S
+    return record.plan.duration_ns / NS_PER_S + record.paused_s()
 
 
 def total_of(delta: Delta | None) -> int:

@@ -205,6 +205,8 @@ class AgentLine(msgspec.Struct, frozen=True, kw_only=True):
     lost_at_s: float | None
     last_acked_s: int | None
     missing_at_most: int | None
+    joined_at_s: float | None = None
+    covered_at_s: float | None = None
 
 
 class ChartPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +227,7 @@ class ChartPoint(msgspec.Struct, frozen=True, kw_only=True):
     failed_per_s: float
     vus: int
     dropped: int
+    paused: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +246,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     started_at: str
     duration_s: float
+    paused_s: float = 0.0
     planned_s: float
     accounting: Accounting
     thresholds: list[ThresholdResult]

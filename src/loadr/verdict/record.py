@@ -11,8 +11,12 @@ from typing import Literal
 
 from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import Plan
+from loadr.schedule.change import Change, pauses_of
+from loadr.units import NS_PER_S
 
-RunState = Literal["preparing", "arming", "committed", "running", "stopping", "complete", "incomplete", "failed"]
+RunState = Literal[
+    "preparing", "arming", "committed", "running", "paused", "stopping", "complete", "incomplete", "failed"
+]
 
 
 @dataclass(slots=True)
@@ -61,9 +65,12 @@ class AgentRecord:
     loop_lag_ns: int = 0
     rss_bytes: int = 0
     vus: int = 0
+    joined_at_s: float | None = None  # None: from the start
     lost_at_s: float | None = None
+    lost_because: str = ""
+    covered_at_s: float | None = None  # from when on others had its share
     last_acked_s: int | None = None
-    missing_at_most: int | None = None  # requests that may be missing from the totals; None: unknown
+    missing_at_most: int | None = 0  # requests that may be missing from the totals; None: unknown
 
 
 @dataclass(slots=True)
@@ -83,3 +90,11 @@ class RunRecord:
     accounts: dict[str, ScenarioAccount] = field(default_factory=dict)
     aborting_threshold: str = ""  # `metric: expression` that ended the run
     notes: list[str] = field(default_factory=list)  # what limits trust, in words
+    changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
+    absorbed: bool = False  # something may be missing, and the plan's policy takes that
+
+    def paused_s(self) -> float:
+        """How long nothing was to start, of the time that has passed."""
+        end_ns = round((self.duration_s or self.elapsed_s) * NS_PER_S)
+        spans = [(p.from_run_ns, min(p.to_run_ns, end_ns)) for p in pauses_of(self.changes)]
+        return sum(max(0, to_ns - from_ns) for from_ns, to_ns in spans) / NS_PER_S

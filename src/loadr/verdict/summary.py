@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, RateDelta, TrendDelta
+from loadr.metrics.series import Tags
 from loadr.metrics.timeline import TimelinePoint
 from loadr.plan.model import ConstantVus
 from loadr.plan.thresholds import parse_metric
+from loadr.schedule.change import pauses_of
 from loadr.units import NS_PER_MS, NS_PER_S
 from loadr.verdict.judgement import EXIT_CODES, headline, judge, judge_generator, limits_of_trust
-from loadr.verdict.live import by_name, in_ms, total_of
+from loadr.verdict.live import by_name, in_ms, planned_s_of, total_of
 from loadr.verdict.model import (
     Accounting,
     AgentLine,
@@ -38,6 +40,7 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
     metrics, plan = record.metrics, record.plan
     points = metrics.timeline.points()
     duration_s = record.duration_s or record.elapsed_s
+    load_s = duration_s - record.paused_s()  # rates are of the time in which load was to be
     requests = total_of(metrics.select("http_reqs"))
     failed = metrics.select("http_req_failed")
     errors = error_lines(metrics)
@@ -61,12 +64,13 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
         tags=dict(plan.tags),
         started_at=_iso(record.started_unix_ms),
         duration_s=duration_s,
-        planned_s=plan.duration_ns / NS_PER_S,
+        paused_s=record.paused_s(),
+        planned_s=planned_s_of(record),
         accounting=accounting,
         thresholds=list(thresholds),
         checks=check_lines(metrics),
-        metrics=[*metric_lines(metrics, asked, points, duration_s), *_lost(record, duration_s)],
-        requests=request_lines(metrics, duration_s),
+        metrics=_metrics(record, asked, points, load_s),
+        requests=request_lines(metrics, load_s),
         errors=errors,
         agents=[_agent(agent) for agent in by_name(record.agents.values())],
         series=len(metrics.totals),
@@ -118,13 +122,22 @@ def _account(record: RunRecord, account: ScenarioAccount) -> ScenarioAccounting:
     )
 
 
-def _lost(record: RunRecord, duration_s: float) -> list[MetricLine]:
-    """Lost iterations are known from the ledgers alone: nobody was left to count them as samples."""
-    lost = sum(account.lost for account in record.accounts.values())
-    counted = record.metrics.select("lost_iterations") is not None
-    if not lost or counted:
-        return []
-    return [metric_line("lost_iterations", None, CounterDelta(lost), duration_s)]
+def _metrics(
+    record: RunRecord, asked: Sequence[tuple[str, str, Tags]], points: Sequence[TimelinePoint], load_s: float
+) -> list[MetricLine]:
+    """All metrics. Lost iterations, and those that nobody owned, are known from the books alone: nobody was there
+    to count them as samples."""
+    lines = metric_lines(record.metrics, asked, points, load_s)
+    accounts = record.accounts.values()
+    for name, total in (
+        ("lost_iterations", sum(account.lost for account in accounts)),
+        ("missed_iterations", sum(account.missed for account in accounts)),
+    ):
+        sampled = total_of(record.metrics.select(name))
+        if total > sampled:
+            lines = [line for line in lines if line.name != name]
+            lines.append(metric_line(name, None, CounterDelta(total), load_s))
+    return lines
 
 
 def _agent(agent: AgentRecord) -> AgentLine:
@@ -142,7 +155,9 @@ def _agent(agent: AgentRecord) -> AgentLine:
         cpu=agent.cpu_max_percent,
         lag_p99_ms=agent.lag_p99_ns / NS_PER_MS,
         loop_lag_ms=agent.loop_lag_ns / NS_PER_MS,
+        joined_at_s=agent.joined_at_s,
         lost_at_s=agent.lost_at_s,
+        covered_at_s=agent.covered_at_s,
         last_acked_s=agent.last_acked_s,
         missing_at_most=agent.missing_at_most,
     )
@@ -153,16 +168,21 @@ def _agent(agent: AgentRecord) -> AgentLine:
 
 def _timeline(record: RunRecord, points: Sequence[TimelinePoint]) -> Iterator[ChartPoint]:
     """The points without holes: a stretch in which nobody delivered anything is a point of zeros."""
-    target = Target(record.plan)
+    target = Target(record.plan, record.changes)
+    pauses = pauses_of(record.changes)
     end_s = int(record.duration_s or record.elapsed_s)
     edges = [(0, 0), *((point.t0_s, point.t1_s) for point in points), (end_s, end_s)]
     holes = [(before[1], after[0]) for before, after in pairwise(edges) if before[1] < after[0]]
     empty = [TimelinePoint(t0_s, t1_s, {}) for t0_s, t1_s in holes]
     for point in sorted((*points, *empty), key=lambda point: point.t0_s):
-        yield _chart_point(point, target)
+        paused = any(
+            pause.from_run_ns < point.t1_s * NS_PER_S and point.t0_s * NS_PER_S < pause.to_run_ns
+            for pause in pauses
+        )
+        yield _chart_point(point, target, paused)
 
 
-def _chart_point(point: TimelinePoint, target: Target) -> ChartPoint:
+def _chart_point(point: TimelinePoint, target: Target, paused: bool) -> ChartPoint:
     length_s = point.t1_s - point.t0_s
     failed, vus, durations = point.get("http_req_failed"), point.get("vus"), point.get("http_req_duration")
     p50, p90, p99, largest = _bands(durations)
@@ -180,6 +200,7 @@ def _chart_point(point: TimelinePoint, target: Target) -> ChartPoint:
         failed_per_s=failed.passes / length_s if isinstance(failed, RateDelta) else 0.0,
         vus=vus.last if isinstance(vus, GaugeDelta) else 0,
         dropped=total_of(point.get("dropped_iterations")),
+        paused=paused,
     )
 
 

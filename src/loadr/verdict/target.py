@@ -1,18 +1,20 @@
 """What the schedule wants of a run, beside what was done: iterations per second of its open scenarios.
 
-Takes a plan, gives the mean planned rate of any stretch of the run's timeline, exactly, and reads what the open
-scenarios really finished from merged deltas. Closed scenarios have no target.
+Takes a plan and the changes of a run, gives the mean planned rate of any stretch of the run's timeline, exactly,
+and reads what the open scenarios really finished from merged deltas. Closed scenarios have no target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from loadr.metrics.delta import CounterDelta, Delta
 from loadr.metrics.merge import RunMetrics
 from loadr.metrics.series import Tags
 from loadr.plan.model import ConstantVus, Plan
-from loadr.schedule.shape import RateShape, shape_of
+from loadr.schedule.change import Change
+from loadr.schedule.course import course_of
+from loadr.schedule.shape import RateShape
 from loadr.units import NS_PER_S
 
 ITERATIONS = "iterations"
@@ -21,12 +23,13 @@ ITERATIONS = "iterations"
 class Target:
     """``exists`` tells whether the plan has an open scenario at all."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._shapes: list[tuple[int, RateShape]] = []
+    def __init__(self, plan: Plan, changes: Iterable[Change] = ()) -> None:
+        changes = tuple(changes)
+        self._shapes: list[RateShape] = []
         self._tags: list[Tags] = []
         for name, scenario in plan.scenarios.items():
             if not isinstance(scenario, ConstantVus):
-                self._shapes.append((scenario.start_time_ns, shape_of(scenario)))
+                self._shapes.append(course_of(name, scenario, changes).shape)
                 self._tags.append((("scenario", name),))
 
     @property
@@ -43,10 +46,7 @@ class Target:
         if not self._shapes or t1_s <= t0_s:
             return None
         t0_ns, t1_ns = round(t0_s * NS_PER_S), round(t1_s * NS_PER_S)
-        planned = sum(
-            shape.exact_integral(t1_ns - start_ns) - shape.exact_integral(t0_ns - start_ns)
-            for start_ns, shape in self._shapes
-        )
+        planned = sum(shape.exact_integral(t1_ns) - shape.exact_integral(t0_ns) for shape in self._shapes)
         return float(planned * NS_PER_S / (t1_ns - t0_ns))
 
     def finished(self, read: Callable[[str, Tags], Delta | None]) -> int:

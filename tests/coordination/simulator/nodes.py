@@ -9,10 +9,11 @@ from coordination.simulator.clocks import MachineClock
 from coordination.simulator.engine import EngineModel
 from coordination.simulator.network import Route, Stream
 from coordination.simulator.oracle import Oracle
-from coordination.simulator.world import MS, Node, Violation, World
+from coordination.simulator.world import MS, Node, S, Violation, World
 from loadr.coordination import agent_io, controller_io
 from loadr.coordination.agent import AgentConfig, AgentCore
 from loadr.coordination.controller import ControllerConfig, ControllerCore
+from loadr.coordination.dealer import holes
 from loadr.coordination.messages import (
     AgentBeat,
     ControllerBeat,
@@ -36,6 +37,11 @@ class ControllerNode(Node):
         self.last_link = 0
         self.epoch = 0
         self.refusals: list[Any] = []
+        self.changes_refused = self.changes_accepted = 0
+        self.held: Any = ()
+        self.holes = 0
+        self.holes_since: int | None = None
+        self.frozen_for_ns = 0
         self.restart()
 
     def restart(self) -> None:
@@ -80,25 +86,32 @@ class ControllerNode(Node):
                             1, FileChunk(request.run_id, request.digest, request.offset + at, data)
                         )
             case controller_io.Merge():
-                part = self.core.run(effect.run_id).agents[effect.agent_id]
-                self.oracle.merged(self.config.controller_id, part.incarnation, effect)
+                part = self.core.run(effect.run_id).agents[effect.part]
+                who = (effect.run_id, part.incarnation, part.generation)
+                self.oracle.merged(self.config.controller_id, who, effect)
             case controller_io.RunEnded(run_id):
                 self.oracle.check_ended(self.core.run(run_id))
             case controller_io.RunRefused():
                 self.refusals.append(effect)
+            case controller_io.ChangeRefused():
+                self.changes_refused += 1
+            case controller_io.ChangeAccepted():
+                self.changes_accepted += 1
         self._note_given_up()
 
     def _note_given_up(self) -> None:
         for run_id in self.oracle.committed:
             run = self.core.run(run_id)
             for part in run.agents.values() if run is not None else ():
-                if part.state == "lost":
-                    self.oracle.given_up.setdefault((run_id, part.incarnation), self.world.now)
+                if part.state in ("lost", "returning", "finished"):
+                    who = (run_id, part.incarnation, part.generation)
+                    self.oracle.given_up.setdefault(who, self.world.now)
 
     def check(self) -> None:
-        """I12, I13."""
+        """I6, I7, I12, I13."""
         if not self.alive:
             return
+        self._check_slots()
         seen: set[str] = set()
         for stream in self.core._streams.values():
             if stream.member is not None:
@@ -106,6 +119,30 @@ class ControllerNode(Node):
                 if agent_id in seen or stream.member.stream is not stream:
                     raise Violation(f"I12: two live sessions of {agent_id}")
                 seen.add(agent_id)
+
+    def _check_slots(self) -> None:
+        """No slot has two owners, ever; none is without one for long while there is somebody to own it."""
+        run = self.core._current
+        if run is None or run.moving is None or run.view.state != "running":
+            self.holes_since = None
+            return
+        held = tuple(run.moving.held.values())
+        if held != self.held:
+            self.held = held
+            try:
+                self.holes = holes(held)
+            except ValueError as both:
+                raise Violation(f"I6: {both}") from both
+        if not self.holes or not run.moving.weights() or run.view.plan.on_agent_loss != "redistribute":
+            self.holes_since = None
+        elif self.holes_since is None:
+            self.holes_since = self.world.now
+        elif self.world.now - self.holes_since > 3 * run.view.plan.lease_ns + 15 * S + self.frozen_for_ns:
+            raise Violation(f"I7: {self.holes} slots are nobody's since {self.holes_since / S:.3f} s")
+
+    def freeze(self, duration_ns: int) -> None:
+        super().freeze(duration_ns)
+        self.frozen_for_ns += duration_ns
 
 
 class AgentNode(Node):
@@ -132,12 +169,12 @@ class AgentNode(Node):
         self.life = 0
         self.left: tuple[int, str] | None = None
         self.cache: dict[str, int] = {}
-        self.engine: EngineModel | None = None
-        self.applied: dict[tuple[str, str], int] = {}
+        self.engine: EngineModel | None = None  # the newest
+        self.applied: dict[tuple[str, str, int], int] = {}
         self.stream: Stream | None = None
         self.link = 0
         self.logs: list[str] = []
-        self.start()
+        self.alive = False
 
     def start(self) -> None:
         """A new process."""
@@ -221,17 +258,19 @@ class AgentNode(Node):
                 self.engine.prepare(self.prepare_fault, self.world.random.randrange(300 * MS))
             case agent_io.ArmEngine(_, _, shares):
                 self.engine.arm(shares, self.world.random.randrange(100 * MS))
-            case agent_io.StartEngine(run_id, _, start_mono_ns):
-                self.oracle.started(run_id, self.incarnation, start_mono_ns, self.clock)
+            case agent_io.StartEngine(_, _, start_mono_ns):
+                self.oracle.started(self.engine.who, start_mono_ns, self.clock)
                 self.engine.start(start_mono_ns)
+            case agent_io.ReshareEngine(_, _, shares, changes):
+                self.engine.reshare(shares, changes)
             case agent_io.SetLease(_, _, end_mono_ns):
                 if end_mono_ns < self.engine.lease_end:
                     raise Violation("a lease that shrinks")
                 self.engine.lease_end = end_mono_ns
             case agent_io.StopEngine(_, _, graceful, cause):
                 self.engine.stop(graceful, cause)
-            case agent_io.ForgetRun(run_id, _):
-                if self.engine is not None and self.engine.run_id == run_id:
+            case agent_io.ForgetRun(run_id, generation):
+                if self.engine is not None and self.engine.who[::2] == (run_id, generation):
                     self.engine.dead = True
                     self.engine = None
             case agent_io.Leave(exit_code, reason):
@@ -314,7 +353,7 @@ class AgentNode(Node):
     def _check(self) -> None:
         """I11, I13."""
         for run in self.core.runs.values():
-            key = (self.incarnation, run.run_id)
+            key = (self.incarnation, run.run_id, run.generation)
             if run.revision < self.applied.get(key, 0):
                 raise Violation("I11: an older revision was applied")
             self.applied[key] = run.revision

@@ -10,19 +10,23 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from coordination.simulator.clocks import MachineClock
 from coordination.simulator.world import S, Violation, World
-from loadr.coordination.controller_io import RunState
+from loadr.coordination.controller_io import RunState, StoppedBy
 from loadr.coordination.messages import Desired, Metrics, RunEvent, RunPhase
 from loadr.metrics.histogram import Histogram
 from loadr.metrics.merge import RunMetrics
+from loadr.schedule.arrivals import Arrivals
 
 DRIFT_TOLERANCE = 1 / 1000  # of a lease: two clocks may differ by 500 ppm, and a margin
+Who = tuple[str, str, int]  # run, incarnation, generation
 
 
 @dataclass
 class Deed:
-    """What one agent process really did in one run."""
+    """What one part really did in one run."""
 
     requests: int = 0
     numbers: int = 0  # the sum of the numbers of its iterations: a batch merged twice would show
@@ -34,39 +38,46 @@ class Oracle:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.deeds: dict[tuple[str, str], Deed] = defaultdict(Deed)  # (run, incarnation)
-        self.iterations: dict[str, dict[int, str]] = defaultdict(dict)  # run → iteration → incarnation
+        self.is_calm = False  # nothing bad happens in this story: the schedule is kept to the unit
+        self.deeds: dict[Who, Deed] = defaultdict(Deed)
+        self.owner_of: dict[str, dict[int, Who]] = defaultdict(dict)  # run → iteration → who dealt with it
+        self.begun: dict[str, set[int]] = defaultdict(set)
         self.metrics: dict[str, RunMetrics] = defaultdict(RunMetrics)
-        self.merged_seq: dict[tuple[str, str, str], int] = {}
-        self.frozen: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
-        self.leases: dict[tuple[str, str], int] = {}  # (run, incarnation) → true end
+        self.merged_seq: dict[tuple[str, Who], int] = {}
+        self.frozen: dict[Who, dict[int, Any]] = defaultdict(dict)
+        self.leases: dict[Who, int] = {}  # true end
         self.beat_sent: dict[tuple[int, int], int] = {}  # (link, number) → true time
         self.committed: dict[str, tuple[int, MachineClock]] = {}
-        self.given_up: dict[tuple[str, str], int] = {}
-        self.starts: dict[tuple[str, str], int] = {}  # converted start, true time
+        self.given_up: dict[Who, int] = {}
+        self.starts: dict[Who, int] = {}  # converted start, true time
         self.ended: dict[str, RunState] = {}
         self.merges_after_end = 0
 
     # --- load -----------------------------------------------------------------------------------------------
 
-    def iteration(self, run_id: str, incarnation: str, number: int) -> None:
+    def planned(self, who: Who, number: int) -> None:
+        """I6: somebody takes an iteration for its own, and starts it or says why not."""
+        before = self.owner_of[who[0]].setdefault(number, who)
+        if before != who or (number, who) in self.begun[who[0] + "/planned"]:  # type: ignore[comparison-overlap]
+            raise Violation(f"I6: iteration {number} was dealt with twice, by {before} and {who}")
+        self.begun[who[0] + "/planned"].add((number, who))  # type: ignore[arg-type]
+
+    def iteration(self, who: Who, number: int) -> None:
         """I4, I5, I6, I9: an iteration starts now."""
         now = self.world.now
-        if run_id not in self.committed:
-            raise Violation(f"I9: {incarnation} starts iteration {number} of {run_id}, which nobody committed")
-        end = self.leases.get((run_id, incarnation), -1)
+        if who[0] not in self.committed:
+            raise Violation(f"I9: {who} starts iteration {number}, which nobody committed")
+        end = self.leases.get(who, -1)
         if now > end:
-            raise Violation(
-                f"I4: {incarnation} starts iteration {number} {(now - end) / S:.4f} s after its lease"
-            )
-        if (run_id, incarnation) in self.given_up:
-            raise Violation(
-                f"{incarnation} starts iteration {number} after the controller took its load for over"
-            )
-        before = self.iterations[run_id].setdefault(number, incarnation)
-        if before != incarnation or number in self.iterations[run_id + "/done/" + incarnation]:
-            raise Violation(f"I6: iteration {number} started twice, by {before} and {incarnation}")
-        self.iterations[run_id + "/done/" + incarnation][number] = incarnation
+            raise Violation(f"I4: {who} starts iteration {number} {(now - end) / S:.4f} s after its lease")
+        if who in self.given_up:
+            raise Violation(f"{who} starts iteration {number} after the controller took its load for over")
+        if number in self.begun[who[0]]:
+            raise Violation(f"I6: iteration {number} started twice, the second time by {who}")
+        self.begun[who[0]].add(number)
+        deed = self.deeds[who]
+        deed.requests += 1
+        deed.numbers += number + 1
 
     def granted(self, link: int, incarnation: str, answer: Any) -> None:
         """The controller answered a beat: leases count from when that beat was really sent."""
@@ -75,53 +86,55 @@ class Oracle:
             if sent is None:
                 raise Violation(f"a lease for beat {answer.echo_number}, which was never sent")
             end = sent + int(grant.lease_ns * (1 + DRIFT_TOLERANCE))
-            key = (grant.run_id, incarnation)
-            if key in self.given_up:
-                raise Violation(f"{incarnation} is granted a lease after it was given up")
-            self.leases[key] = max(self.leases.get(key, -1), end)
+            who = (grant.run_id, incarnation, grant.generation)
+            if who in self.given_up:
+                raise Violation(f"{who} is granted a lease after it was given up")
+            self.leases[who] = max(self.leases.get(who, -1), end)
 
     def commit(self, desired: Desired, clock: MachineClock) -> None:
         if desired.phase is RunPhase.RUNNING:
             self.committed[desired.run_id] = (clock.true_ns(desired.start_controller_ns), clock)
 
-    def started(self, run_id: str, incarnation: str, start_mono_ns: int, clock: MachineClock) -> None:
+    def started(self, who: Who, start_mono_ns: int, clock: MachineClock) -> None:
         """I9: the agent told its engine to start."""
-        if run_id not in self.committed:
-            raise Violation(f"I9: {incarnation} starts {run_id}, which nobody committed")
-        self.starts[run_id, incarnation] = clock.true_ns(start_mono_ns)
+        if who[0] not in self.committed:
+            raise Violation(f"I9: {who} starts, which nobody committed")
+        if who in self.starts:
+            raise Violation(f"{who} starts twice")
+        self.starts[who] = clock.true_ns(start_mono_ns)
 
     # --- uplink ---------------------------------------------------------------------------------------------
 
     def sent(self, incarnation: str, message: Metrics | RunEvent) -> None:
         """I1: what is sent again is the same; I8: the published bound holds."""
-        known = self.frozen[message.run_id, incarnation].setdefault(message.seq, message)
+        who = (message.run_id, incarnation, message.generation)
+        known = self.frozen[who].setdefault(message.seq, message)
         if known != message:
-            raise Violation(f"I1: batch {message.seq} of {incarnation} changed between two sendings")
+            raise Violation(f"I1: batch {message.seq} of {who} changed between two sendings")
         bound = getattr(message, "clock_bound_ns", 0)
         if bound:
             agreed, _ = self.committed[message.run_id]
-            off = abs(self.starts[message.run_id, incarnation] - agreed)
+            off = abs(self.starts[who] - agreed)
             if off > bound * (1 + 1 / 1000) + 2:
-                raise Violation(f"I8: {incarnation} starts {off} ns off, and its bound is {bound} ns")
+                raise Violation(f"I8: {who} starts {off} ns off, and its bound is {bound} ns")
 
-    def merged(self, controller: str, incarnation: str, effect: Any) -> None:
+    def merged(self, controller: str, who: Who, effect: Any) -> None:
         """I1: each batch once, in order, and nothing was left out but events."""
-        key = (controller, effect.run_id, incarnation)
-        before = self.merged_seq.get(key, 0)
+        before = self.merged_seq.get((controller, who), 0)
         if effect.seq <= before:
-            raise Violation(f"I1: batch {effect.seq} of {incarnation} merged after {before}")
-        sent = self.frozen[effect.run_id, incarnation]
+            raise Violation(f"I1: batch {effect.seq} of {who} merged after {before}")
+        sent = self.frozen[who]
         for between in range(before + 1, effect.seq):
             if not isinstance(sent.get(between), RunEvent):
-                raise Violation(f"I1: batch {between} of {incarnation} was never merged")
-        self.merged_seq[key] = effect.seq
+                raise Violation(f"I1: batch {between} of {who} was never merged")
+        self.merged_seq[controller, who] = effect.seq
         if effect.late:
             self.merges_after_end += 1
             return
         if effect.run_id in self.ended:
             raise Violation(f"a batch of {effect.run_id} merged after its end, and not as late")
         for interval in effect.intervals:
-            self.metrics[effect.run_id].add(effect.agent_id, interval)
+            self.metrics[effect.run_id].add(effect.part, interval)
 
     # --- the end --------------------------------------------------------------------------------------------
 
@@ -133,24 +146,40 @@ class Oracle:
         self.ended[run_id] = view.state
         metrics = self.metrics[run_id]
         merged = self._total(metrics, "http_reqs")
-        deeds = [self.deeds[run_id, part.incarnation] for part in view.agents.values()]
-        really = sum(deed.requests for deed in deeds)
+        deeds = {who: deed for who, deed in self.deeds.items() if who[0] == run_id}
+        really = sum(deed.requests for deed in deeds.values())
+        missing = [part.missing_at_most for part in view.agents.values()]
         if view.state is RunState.COMPLETE:
             numbers = self._total(metrics, "data_sent")
-            if merged != really or numbers != sum(deed.numbers for deed in deeds):
+            if merged != really or numbers != sum(deed.numbers for deed in deeds.values()):
                 raise Violation(f"I2: {run_id} is complete with {merged} requests, and {really} were made")
-            samples = [sample for deed in deeds for sample in deed.samples]
-            self._compare(metrics, samples)
-            return
-        if not view.cause:
+            if any(missing):
+                raise Violation(f"I2: {run_id} is complete, and {missing} may be missing")
+            self._compare(metrics, [sample for deed in deeds.values() for sample in deed.samples])
+        elif not view.cause:
             raise Violation(f"I2: {run_id} is {view.state.value}, and nobody says why")
         if merged > really:
             raise Violation(f"I2: {run_id} merged {merged} requests, and {really} were made")
-        missing = [part.missing_at_most for part in view.agents.values() if part.lost_at_s is not None]
-        if view.start_controller_ns is None or None in missing or any("worker" in note for note in view.notes):
-            return
-        if really - merged > sum(missing):
+        has_flaw = any("add up" in note for note in view.notes)
+        if view.start_controller_ns is not None and None not in missing and really - merged > sum(missing):
             raise Violation(f"I2: {run_id} misses {really - merged} requests; it says at most {sum(missing)}")
+        if has_flaw:
+            raise Violation(f"I2: honest books do not add up: {view.notes}")
+        if view.start_controller_ns is not None:
+            self._check_schedule(view)
+
+    def _check_schedule(self, view: Any) -> None:
+        """What all parts planned is what the schedule says, but for named gaps; never more."""
+        scenario = view.plan.scenarios["s"]
+        planned = sum(ledger.planned for part in view.agents.values() for ledger in part.ledgers)
+        due = Arrivals("s", scenario, view.plan.seed, None, view.changes).count()
+        is_late = any(part.changed_late_s for part in view.agents.values())
+        sure = not is_late and not any(part.state == "lost" for part in view.agents.values())
+        if sure and planned > due:
+            raise Violation(f"I6: {planned} were planned, and the schedule has {due}")
+        whole = view.state is RunState.COMPLETE and view.stopped_by is StoppedBy.NOBODY
+        if whole and self.is_calm and planned != due:
+            raise Violation(f"I7: {planned} were planned, the schedule has {due}, and nothing bad happened")
 
     @staticmethod
     def _total(metrics: RunMetrics, metric: str) -> int:
@@ -158,8 +187,6 @@ class Oracle:
         return 0 if delta is None else delta.total
 
     def _compare(self, metrics: RunMetrics, samples: list[int]) -> None:
-        import numpy as np
-
         delta = metrics.select("http_req_duration")
         merged = Histogram() if delta is None else delta.histogram
         alone = Histogram.of(np.array(samples, dtype=np.int64))

@@ -10,14 +10,16 @@ from coordination.simulator.clocks import MachineClock
 from coordination.simulator.network import Route
 from coordination.simulator.nodes import AgentNode, ControllerNode
 from coordination.simulator.oracle import Oracle
-from coordination.simulator.scenario import HEALED_S, Fault, Scenario
+from coordination.simulator.scenario import CHANGES, HEALED_S, Fault, Scenario
 from coordination.simulator.world import MS, S, Violation, World
 from loadr.coordination import controller_io
 from loadr.coordination.agent import AgentCore
+from loadr.coordination.agent_io import DrainRequested
 from loadr.coordination.controller import ControllerCore
 from loadr.coordination.controller_io import RunRequest, RunState
 from loadr.coordination.messages import FaultKind, ManifestFile
 from loadr.plan.model import Plan
+from loadr.schedule.change import ChangeKind
 
 LONGEST_END_S = 170.0  # gather 30, prepare 65, arm 30, then stop and flush
 
@@ -51,6 +53,7 @@ def plan_of(scenario: Scenario, duration_s: int) -> Plan:
         {
             "seed": scenario.seed,
             "lease": f"{scenario.lease_s}s",
+            "on_agent_loss": scenario.policy,
             "scenarios": {
                 "s": {
                     "executor": "constant-arrival-rate",
@@ -73,6 +76,7 @@ class Stage:
         self.scenario = scenario
         self.world = World(scenario.seed)
         self.oracle = Oracle(self.world)
+        self.oracle.is_calm = scenario.is_calm
         clock = MachineClock(self.world.random.randrange(10**15), scenario.controller_drift_ppm * 1000)
         self.controller = ControllerNode(self.world, clock, self.oracle)
         if record:
@@ -91,8 +95,10 @@ class Stage:
         agent = AgentNode(self.world, f"agent-{index}", clock, route, self.controller, self.oracle)
         agent.loopback = self.scenario.loopback
         agent.slow_ns = setting.slow_ms * MS
+        agent.workers = setting.workers
         if setting.prepare_fails:
             agent.prepare_fault = FaultKind.SCRIPT
+        self.world.at(int(setting.joins_at_s * S), agent.start)
         return agent
 
     # --- faults ---------------------------------------------------------------------------------------------
@@ -134,11 +140,12 @@ class Stage:
             if agent.engine is not None and agent.alive:
                 agent.engine.lose_worker()
         elif fault.kind == "drain":
-            from loadr.coordination.agent_io import DrainRequested
-
             agent.feed(DrainRequested("SIGTERM"))
-        elif fault.kind == "stop":
-            self.controller.feed(controller_io.StopRequested("first", "enough", graceful=fault.for_s < 1))
+        elif fault.kind in ("stop", "kill"):
+            self.controller.feed(controller_io.StopRequested("first", "enough", graceful=fault.kind == "stop"))
+        elif fault.kind in CHANGES:
+            kind = ChangeKind[fault.kind.upper()]
+            self.controller.feed(controller_io.ChangeRequested("first", kind, "", fault.value))
 
     # --- the play -------------------------------------------------------------------------------------------
 
@@ -162,11 +169,15 @@ class Stage:
 
     def play(self) -> Outcome:
         world, scenario = self.world, self.scenario
-        world.at(S, lambda: self.submit("first", scenario.duration_s, len(self.agents)))
+        at_start = sum(not setting.joins_at_s for setting in scenario.agents)
+        world.at(S, lambda: self.submit("first", scenario.duration_s, at_start))
         for fault in scenario.faults:
             world.at(int(fault.at_s * S), lambda fault=fault: self.strike(fault))
         world.run_until(int(HEALED_S * S), self.check)
-        limit = int((HEALED_S + scenario.duration_s + scenario.graceful_s + LONGEST_END_S) * S)
+        resume = controller_io.ChangeRequested("first", ChangeKind.RESUME)
+        self.controller.feed(resume, lambda: self._is_paused())
+        world.at(world.now + (2 * scenario.lease_s + 15) * S, self._check_applied)
+        limit = int((2 * HEALED_S + scenario.duration_s + scenario.graceful_s + LONGEST_END_S) * S)
         first = self._await("first", limit)
         alive = self._gather()
         second = None
@@ -188,9 +199,30 @@ class Stage:
             first,
             view.cause if view else "",
             second,
-            sum(deed.requests for (run, _), deed in self.oracle.deeds.items() if run == "first"),
+            sum(deed.requests for who, deed in self.oracle.deeds.items() if who[0] == "first"),
             tuple(view.notes) if view else (),
         )
+
+    def _is_paused(self) -> bool:
+        view = self.controller.core.run("first")
+        pauses = [c for c in view.changes if c.kind in (ChangeKind.PAUSE, ChangeKind.RESUME)] if view else []
+        return bool(pauses) and pauses[-1].kind is ChangeKind.PAUSE
+
+    def _check_applied(self) -> None:
+        """I7: when nothing bad has happened for a while, everybody owns just what the controller thinks."""
+        run = self.controller.core._current
+        if run is None or run.view.run_id != "first" or run.view.state is not RunState.RUNNING:
+            return
+        if run.moving.is_under_way:
+            return  # a move that has just begun; I7 is held by its time limit
+        for part in run.parts:
+            agent = next(agent for agent in self.agents if agent.name == part.view.agent_id)
+            mine = agent.engine is not None and agent.engine.who[2] == part.view.generation
+            if part.view.state.value != "running" or not mine or not agent.alive:
+                continue
+            (share,) = run.moving.held[part.view.key]
+            if agent.engine.share.slots != share.slots or agent.engine.changes != run.view.changes:
+                raise Violation(f"I7: {part.view.key} does not own what it was given")
 
     def _await(self, run_id: str, limit: int) -> RunState | None:
         """I15: it ends in bounded time; then its load is over, too."""
@@ -214,7 +246,8 @@ class Stage:
 
     def stories(self) -> str:
         parts = [f"--- controller\n{self.controller.core.story.text(60)}"]
-        parts += [f"--- {agent.name} ({agent.left})\n{agent.core.story.text(40)}" for agent in self.agents]
+        there = [agent for agent in self.agents if agent.core is not None]
+        parts += [f"--- {agent.name} ({agent.left})\n{agent.core.story.text(40)}" for agent in there]
         return "\n".join(parts)
 
     def check_replay(self) -> None:

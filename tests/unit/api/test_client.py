@@ -12,7 +12,9 @@ import pytest
 
 from loadr.api.client import ControllerClient, RemoteRun
 from loadr.errors import ArgumentInvalid, FleetFault, Unreachable
+from loadr.masking import Secrets
 from loadr.plan.model import Plan
+from loadr.testing.process import TargetProcess
 from loadr.transport.grpc_server import GrpcServer
 from loadr.transport.link import ControllerLink
 from loadr.verdict.model import LiveView
@@ -146,6 +148,13 @@ def test_the_agents_port_is_not_the_api() -> None:
     asyncio.run(main())
 
 
+def test_a_web_server_that_answers_everything_in_json_is_not_the_api(tmp_path: Path) -> None:
+    with TargetProcess() as target:
+        address = target.url.removeprefix("http://")
+        with pytest.raises(Unreachable, match="is not the API of a controller"):
+            asyncio.run(RemoteRun(load(tmp_path, users=b"x"), address).run())
+
+
 def test_a_controller_that_goes_away_in_mid_run_is_told_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,4 +174,13 @@ def test_a_controller_that_goes_away_in_mid_run_is_told_after_a_while(
 
 def test_the_status_is_read() -> None:
     with serving_api(FakeController()) as address:
-        assert ControllerClient(address).status() == {"version": "1", "agents": []}
+        assert ControllerClient(address).status() == {"version": "1", "agents": [], "runs": [], "current": ""}
+
+
+def test_secrets_travel_beside_the_plan_and_not_in_it(tmp_path: Path) -> None:
+    controller, sent = FakeController(), load(tmp_path).plan
+    with serving_api(controller) as address:
+        ControllerClient(address).submit(sent.canonical_json(), secrets=Secrets({"KEY": "hunter2"}))
+    assert controller.secrets == [{"KEY": "hunter2"}]
+    (plan,) = controller.plans.values()
+    assert plan == sent and "hunter2" not in repr(controller.secrets)

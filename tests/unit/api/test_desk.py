@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from loadr.api.desk import Desk
 from loadr.controller import Controller
 from loadr.errors import FleetFault
+from loadr.masking import NO_SECRETS
 from loadr.plan.model import Plan
 from loadr.transport.filestore import Uploads
 
@@ -23,6 +25,7 @@ PLAN = Plan.model_validate(
         "files": [{"path": "users.csv", "size_bytes": len(USERS), "sha256": DIGEST}],
     }
 )
+WISH: dict[str, Any] = {"expect_agents": 1, "labels": {}, "wait_s": None, "secrets": NO_SECRETS}
 
 
 def test_a_run_is_taken_once_its_files_are_there(tmp_path: Path) -> None:
@@ -32,17 +35,17 @@ def test_a_run_is_taken_once_its_files_are_there(tmp_path: Path) -> None:
         desk = Desk(controller, Uploads(tmp_path, 10**6))
         try:
             with pytest.raises(FleetFault, match=r"does not have users\.csv"):
-                desk.submit(PLAN, expect_agents=1)
+                desk.submit(PLAN, **WISH)
             assert not desk.has_file(DIGEST)
             desk.put_file(DIGEST, USERS)
             assert desk.has_file(DIGEST)
-            run_id = desk.submit(PLAN, expect_agents=1)
+            run_id = desk.submit(PLAN, **WISH)
             assert tuple(desk.run_ids) == (run_id,)
             view = desk.view(run_id)
             assert view is not None and view.run_id == run_id
             assert desk.summary(run_id) is None
             with pytest.raises(FleetFault):
-                desk.submit(PLAN, expect_agents=1)
+                desk.submit(PLAN, **WISH)
             desk.stop(run_id, graceful=False)
             assert (await asyncio.wait_for(controller.wait(run_id), 10)).run_id == run_id
             assert desk.summary(run_id) is not None

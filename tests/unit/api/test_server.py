@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from loadr.plan.model import Plan
+from loadr.schedule.change import ChangeKind
 from loadr.verdict.model import LiveView, Summary
 from support.api import FakeController, serving_api
 
@@ -51,7 +52,10 @@ def submission(**more: object) -> bytes:
 
 
 def test_the_status_is_told(address: str) -> None:
-    assert ask(address, "GET", "/v1/status") == (200, {"version": "1", "agents": []})
+    assert ask(address, "GET", "/v1/status") == (
+        200,
+        {"version": "1", "agents": [], "runs": [], "current": ""},
+    )
 
 
 def test_a_file_is_kept_under_its_digest(address: str, controller: FakeController) -> None:
@@ -173,3 +177,19 @@ def test_a_bug_is_an_error_in_json_too(
     monkeypatch.setattr(controller, "status", lambda: 1 / 0)
     status, answer = ask(address, "GET", "/v1/status")
     assert status == 500 and "ZeroDivisionError" in answer["error"] and "bug" in answer["hint"]
+
+
+def test_a_live_run_is_changed_and_the_instant_told(address: str, controller: FakeController) -> None:
+    ask(address, "POST", "/v1/runs", submission(), JSON)
+    body = msgspec.json.encode({"kind": "rate", "scenario": "s", "value": "2.5"})
+    assert ask(address, "POST", "/v1/runs/r1/changes", body, JSON) == (200, {"at_s": 3.5, "in_s": 0.5})
+    assert controller.changes == [("r1", ChangeKind.RATE, "s", "2.5")]
+
+
+def test_a_change_that_can_not_be_is_answered_in_words(address: str) -> None:
+    ask(address, "POST", "/v1/runs", submission(), JSON)
+    status, answer = ask(address, "POST", "/v1/runs/r1/changes", b'{"kind": "resume"}', JSON)
+    assert (status, answer["error"]) == (409, "the run is not paused")
+    status, answer = ask(address, "POST", "/v1/runs/r1/changes", b'{"kind": "faster"}', JSON)
+    assert status == 400 and "faster" in answer["error"]
+    assert ask(address, "POST", "/v1/runs/r9/changes", b'{"kind": "pause"}', JSON)[0] == 404

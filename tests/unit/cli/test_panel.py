@@ -79,6 +79,15 @@ def test_the_panel_is_gone_when_it_is_closed(view_at) -> None:
     assert stream.getvalue().endswith("\x1b[2K")
 
 
+def test_there_is_room_behind_the_panel_for_what_a_terminal_echoes_of_ctrl_c(view_at) -> None:
+    stream = io.StringIO()
+    panel = Panel(stream, Console(file=stream, force_terminal=True, width=80, color_system=None))
+    panel.show(view_at(1.0))
+    panel.close()
+    lines = [line for line in stream.getvalue().splitlines() if "│" in line]
+    assert {len(line) for line in lines} == {78} and len(lines) > 5
+
+
 def test_a_panel_that_never_showed_anything_writes_nothing(view_at) -> None:
     stream = io.StringIO()
     Panel(stream, Console(file=stream, force_terminal=True)).close()

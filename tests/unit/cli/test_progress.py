@@ -19,7 +19,7 @@ def test_a_line_comes_after_the_first_second_and_then_every_five(view_at) -> Non
 
 
 def test_the_first_line_waits_for_the_first_figures_but_not_for_ever(view_at) -> None:
-    views = [view_at(half / 2, requests=0) for half in range(8)]
+    views = [view_at(half / 2, rate_per_s=0.0) for half in range(8)]
     assert [line.split("/")[0] for line in lines_after(views)[1:]] == ["2s"]
 
 
@@ -40,13 +40,13 @@ def test_a_run_that_waits_says_for_what(view_at) -> None:
 
 
 def test_a_line_tells_rate_against_target_percentiles_failures_and_vus(view_at) -> None:
-    assert view_line(view_at(12.4)) == (
-        "12s/30s  399/s of 400/s  811 req/s  p50 12.3ms  p95 31.2ms  p99 56.0ms  failed 0  12 VUs"
-    )
+    line = view_line(view_at(12.4))
+    assert line == "12s/30s  399/s of 400/s  811 req/s  p95 31.2ms  p99 56.0ms  failed 0  12 VUs"
+    assert len(line) <= 80
 
 
 def test_a_closed_run_has_no_target(view_at) -> None:
-    assert "30s  811 req/s  p50" in view_line(view_at(12.4, target_per_s=None, open_iterations_per_s=None))
+    assert "30s  811 req/s  p95" in view_line(view_at(12.4, target_per_s=None, open_iterations_per_s=None))
 
 
 def test_troubles_are_added_to_the_line(view_at, agent_of) -> None:

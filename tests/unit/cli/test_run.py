@@ -18,6 +18,8 @@ class FakeRun:
         self.stops = 0
         self.on_view = None
         self.arguments: tuple = ()
+        self.api_files: tuple = ()
+        self.secrets: dict[str, str] = {}
 
     async def run(self):
         for view in self.views:
@@ -41,8 +43,12 @@ def install(monkeypatch):
     """Makes `loadr run` use a `FakeRun`."""
 
     def put(fake: FakeRun) -> FakeRun:
-        def runner(loaded, controller, agents, workers, on_view):
+        def runner(
+            loaded, controller, agents, workers, *, choice, api_files, secrets, corpora, on_view, on_notice
+        ):
+            fake.choice = choice
             fake.arguments = (loaded, controller, agents, workers)
+            fake.api_files, fake.secrets, fake.corpora = api_files, secrets, corpora
             fake.on_view = on_view
             return fake
 
@@ -141,6 +147,8 @@ def test_the_plans_own_values_hold_without_flags(install, plan_file, passed) -> 
         (["--controller", "a:1", "--agents", "2"], "--controller and --agents exclude each other"),
         (["--controller", "a:1", "--workers", "2"], "--workers has no effect"),
         (["--controller", "nowhere"], "HOST:PORT"),
+        (["--agents-with", "zone=eu"], "choose among the agents of a controller"),
+        (["--expect-agents", "3"], "choose among the agents of a controller"),
         (["--duration", "soon"], "is not a duration"),
         (["--vus", "0"], "--vus"),
         (["-e", "KEY"], "KEY=VALUE"),
@@ -184,3 +192,64 @@ def test_after_a_run_ctrl_c_is_pythons_again(install, plan_file, passed) -> None
     install(FakeRun(passed, interrupts=1))
     main(["run", str(plan_file)])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_extra_files_are_named_by_a_flag_or_a_variable(
+    install, capsys, plan_file, passed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.json", "b.json", "c.txt"):
+        (plan_file.parent / name).write_text(name)
+    fake = install(FakeRun(passed))
+    assert main(["run", str(plan_file), "--include", "*.json", "--include", "c.*"]) == 0
+    assert set(fake.arguments[0].files) == {"a.json", "b.json", "c.txt"}
+    monkeypatch.setenv("LOADR_RUN_INCLUDE", "a.* c.*")
+    assert main(["run", str(plan_file)]) == 0
+    assert set(fake.arguments[0].files) == {"a.json", "c.txt"}
+    assert main(["run", str(plan_file), "--include", "../*", "--include", "/etc/*"]) == 104
+    said = capsys.readouterr().err
+    assert "../* leaves the folder" in said and "/etc/* is an absolute path" in said and "hint:" in said
+
+
+def test_corpora_are_for_runs_on_this_machine(install, capsys, plan_file, passed) -> None:
+    fake = install(FakeRun(passed))
+    assert main(["run", str(plan_file), "--corpus", "big=/data/big.csv"]) == 0
+    assert fake.corpora == {"big": Path("/data/big.csv")}
+    assert main(["run", str(plan_file), "--corpus", "big=/x", "--controller", "a:1"]) == 104
+    assert "give it to `loadr agent` on the agents' machines" in capsys.readouterr().err
+
+
+def test_agents_of_a_controller_are_chosen_by_label_and_number(install, plan_file, passed) -> None:
+    fake = install(FakeRun(passed))
+    flags = ["--controller", "a:1", "--agents-with", "zone=eu", "--expect-agents", "3", "--wait", "5s"]
+    assert main(["run", str(plan_file), *flags]) == 0
+    assert (fake.choice.expect_agents, fake.choice.labels, fake.choice.wait_s) == (3, {"zone": "eu"}, 5.0)
+
+
+def secret_plan(plan_file: Path) -> str:
+    plan_file.write_text(plan_file.read_text().replace("/items", "/items?key=${secret.KEY}"))
+    return str(plan_file)
+
+
+def test_secrets_come_from_variables_and_leave_the_environment(install, monkeypatch, plan_file, passed) -> None:
+    monkeypatch.setenv("LOADR_SECRET_KEY", "hunter2")
+    monkeypatch.setenv("LOADR_SECRET_OTHER", "not-asked-for")
+    fake = install(FakeRun(passed))
+    assert main(["run", secret_plan(plan_file)]) == 0
+    assert fake.secrets == {"KEY": "hunter2"}
+    assert not [name for name in os.environ if name.startswith("LOADR_SECRET_")]
+    assert b"hunter2" not in fake.arguments[0].plan.canonical_json()
+
+
+def test_a_secret_that_was_not_given_is_a_fault_of_the_plan_with_its_place(capsys, plan_file) -> None:
+    assert main(["run", secret_plan(plan_file)]) == 104
+    err = capsys.readouterr().err
+    assert "plan.yaml:9:" in err and "secret.KEY was not given" in err and "LOADR_SECRET_KEY" in err
+
+
+def test_the_files_for_the_api_reach_the_client(install, plan_file, tmp_path, passed) -> None:
+    fake = install(FakeRun(passed))
+    ca, token = tmp_path / "ca.pem", tmp_path / "token"
+    ca.touch(), token.touch()
+    flags = ["--controller", "h:1", "--api-ca", str(ca), "--api-token-file", str(token)]
+    assert main(["run", str(plan_file), *flags]) == 0
+    assert fake.api_files == (ca, token)

@@ -16,6 +16,7 @@ from loadr.coordination.messages import (
     Desired,
     Drain,
     FaultKind,
+    Metrics,
     Prepared,
     Refused,
     Register,
@@ -96,13 +97,40 @@ def test_eight_probes_follow_the_registration_each_on_the_answer_to_the_last() -
     assert len(talk["web"].sent(AgentBeat)) == 9
 
 
+def test_a_clock_that_is_known_already_is_not_probed_again_after_a_reconnect() -> None:
+    talk = Conversation("web")
+    talk.after(0.5)
+    web = talk["web"]
+    web.cut()
+    talk.after(0.5)
+    assert web.core.state is LinkState.ONLINE
+    assert [beat.number for beat in web.sent(AgentBeat)[8:]] == [1], "the number of the new session"
+
+
+def test_once_a_run_delivers_each_beat_goes_with_a_batch() -> None:
+    talk = Conversation("web")
+    talk.submit()
+    talk.start()
+    web = talk["web"]
+    for number in range(4):
+        talk.to(talk.run.start_controller_ns + (number + 1) * S)
+        web.report(number, 10)
+    sends = [(at, done.message) for at, done in enumerate(web.did) if isinstance(done, io.Send)]
+    batches = [at for at, message in sends if isinstance(message, Metrics)]
+    beats = [at for at, message in sends if isinstance(message, AgentBeat) and at > batches[0]]
+    assert len(batches) >= 3 and len(beats) == len(batches)
+    assert all(abs(beat - batch) == 1 for beat, batch in zip(beats, batches, strict=True)), (
+        "one right at the other"
+    )
+
+
 def test_a_beat_carries_health_and_the_echo_of_the_last_answer() -> None:
     agent = core(LinkState.ONLINE)
     agent.handle(io.HealthSampled(55.0, 2, 3, 4, 5, 6, 7), NOW)
     answer = ControllerBeat(number=41, sent_mono_ns=77, echo_number=1, echo_received_mono_ns=70)
     (beat,) = sent(agent.handle(io.Received(answer), NOW + MS), AgentBeat)
     assert (beat.echo_number, beat.echo_sent_mono_ns, beat.echo_received_mono_ns) == (41, 77, NOW + MS)
-    assert (beat.cpu_percent, beat.memory_bytes, beat.dispatch_lag_p99_ns, beat.wall_unix_ms) == (55.0, 2, 4, 7)
+    assert (beat.cpu_percent, beat.memory_bytes, beat.dispatch_lag_p99_ns, beat.wall_unix_ms) == (55.0, 2, 4, 8)
     assert beat.rtt_ns == MS - 7 and beat.clock_bound_ns >= beat.rtt_ns // 2
 
 
@@ -129,7 +157,7 @@ def test_an_acknowledgement_of_what_was_never_sent_closes_the_link() -> None:
     web.deaf = True
     talk.after(1)
     last = web.sent(AgentBeat)[-1].number
-    effects = web.core.handle(io.Received(ControllerBeat(9, 0, last, 0, (), (Ack("run", 77),))), talk.now)
+    effects = web.core.handle(io.Received(ControllerBeat(9, 0, last, 0, (), (Ack("run", 77, 1),))), talk.now)
     assert [type(effect) for effect in effects] == [io.Log, io.CloseLink, io.Dial]
 
 
@@ -161,7 +189,7 @@ def test_one_run_at_a_time_a_second_one_is_answered_busy() -> None:
     assigned(agent, "one")
     (said,) = sent(assigned(agent, "two"), Prepared)
     assert (said.run_id, said.fault, said.detail) == ("two", FaultKind.INTERNAL, "this agent is busy: one")
-    assert list(agent.runs) == ["one"]
+    assert list(agent.runs) == [("one", 1)]
 
 
 def test_an_assignment_is_answered_with_a_beat_that_earns_the_first_lease() -> None:
@@ -175,7 +203,7 @@ def test_runs_whose_last_words_nobody_takes_are_bounded() -> None:
     for number in range(9):
         assigned(agent, f"run-{number}")
         agent.handle(io.SandboxFailed(f"run-{number}", 1, FaultKind.DISK, "full"), NOW)
-    assert list(agent.runs) == ["run-5", "run-6", "run-7", "run-8"]
+    assert [run_id for run_id, _ in agent.runs] == ["run-5", "run-6", "run-7", "run-8"]
 
 
 def test_events_of_a_run_that_is_not_known_are_ignored() -> None:
@@ -204,3 +232,14 @@ def test_the_same_events_give_the_same_effects() -> None:
     for event in (io.TimePassed(), io.LinkUp(), io.Received(WELCOME), io.LinkDown("x"), io.DrainRequested("y")):
         assert one.handle(event, NOW) == other.handle(event, NOW)
     assert one.story.text() == other.story.text()
+
+
+def test_the_wall_clock_that_is_told_is_that_of_now_and_not_of_the_last_sample() -> None:
+    talk = Conversation("web")
+    web = talk["web"]
+    web.feed(io.HealthSampled(0.0, 0, 0, 0, 0, 0, 1_700_000_000_000))
+    sampled_ns = talk.now
+    talk.after(3.5)
+    beat = web.sent(AgentBeat)[-1]
+    assert beat.sent_mono_ns - sampled_ns >= 2 * S
+    assert beat.wall_unix_ms == 1_700_000_000_000 + (beat.sent_mono_ns - sampled_ns) // MS

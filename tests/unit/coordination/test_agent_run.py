@@ -10,6 +10,7 @@ from loadr.coordination import agent_io as io
 from loadr.coordination.agent_run import TABLE, AgentRun, AgentRunState, RunInput
 from loadr.coordination.clock import PeerClock
 from loadr.coordination.messages import (
+    MAX_WORDS_CHARACTERS,
     Armed,
     Assignment,
     Desired,
@@ -26,7 +27,7 @@ from loadr.coordination.outbox import Outbox
 from loadr.coordination.table import FAULT, IGNORE
 from loadr.coordination.timing import TIMING
 from loadr.errors import InternalFault, PeerFault
-from support.conversation import S, ledger, second
+from support.conversation import Conversation, S, ledger, second
 
 NOW = 1000 * S
 FILE = ManifestFile("a.csv", 10, "a" * 64)
@@ -57,6 +58,7 @@ FACTS: dict[RunInput, Any] = {
     RunInput.PREPARE_TIMED_OUT: None,
     RunInput.REGISTERED: None,
     RunInput.DRAIN: "SIGTERM",
+    RunInput.HAND_OVER_TIMED_OUT: None,
 }
 TO = {
     AgentRunState.OPENING: [],
@@ -149,43 +151,39 @@ def test_a_lease_that_ends_before_the_start_lets_go_of_the_run(state: AgentRunSt
 @pytest.mark.parametrize("name", ["COMMITTED", "RUNNING", "STOPPING"])
 def test_a_lease_that_ends_under_load_stops_the_engine_once(name: str) -> None:
     bench = Bench(AgentRunState[name])
-    bench.run.grant(1, NOW + 5 * S)
+    bench.run.grant(NOW + 5 * S)
     bench.out.take()
     bench.run.pass_time(NOW + 5 * S - 1)
     assert bench.out.take() == []
     bench.run.pass_time(NOW + 5 * S)
     assert bench.out.take() == [io.StopEngine("run", 1, False, "orphaned")]
     bench.run.pass_time(NOW + 6 * S)
-    bench.run.grant(1, NOW + 99 * S)
+    bench.run.grant(NOW + 99 * S)
     assert bench.out.take() == [] and bench.run.orphaned
     assert bench.run.active(NOW + 6 * S).lease_left_ns == 0
 
 
-def test_only_grants_of_the_same_generation_count_and_leases_only_grow() -> None:
+def test_leases_only_grow() -> None:
     bench = Bench(AgentRunState.RUNNING)
-    bench.run.grant(2, NOW + 50 * S)
-    assert bench.out.take() == []
-    bench.run.grant(1, NOW + 5 * S)
-    bench.run.grant(1, NOW + 4 * S)
+    bench.run.grant(NOW + 5 * S)
+    bench.run.grant(NOW + 4 * S)
     assert bench.out.take() == [io.SetLease("run", 1, NOW + 5 * S)]
 
 
 def test_a_granted_lease_counts_even_if_it_is_shorter_than_the_first_patience() -> None:
     bench = Bench(AgentRunState.RUNNING)
-    bench.run.grant(1, NOW + 3 * S)
+    bench.run.grant(NOW + 3 * S)
     assert bench.run.deadline_ns() == NOW + 2 * S  # the first second is closed
     bench.run.pass_time(NOW + 3 * S)
     assert bench.run.orphaned
 
 
-def test_only_a_newer_revision_of_the_same_generation_is_applied() -> None:
+def test_only_a_newer_revision_is_applied() -> None:
     bench = Bench(AgentRunState.RUNNING)
     bench.run.desire(desired(RunPhase.STOPPING, 5), NOW)
     assert bench.run.revision == 5 and len(bench.out.take()) == 1
     for revision in (5, 4):
         bench.run.desire(desired(RunPhase.KILLED, revision), NOW)
-    other = Desired("run", 2, 9, RunPhase.KILLED)
-    bench.run.desire(other, NOW)
     assert bench.out.take() == [] and bench.run.revision == 5
 
 
@@ -236,3 +234,13 @@ def test_what_others_see_of_a_state_is_a_phase_of_the_protocol() -> None:
     assert phases["COMMITTED"] is RunPhase.COMMITTED and phases["FAILED"] is RunPhase.NONE
     health = Bench(AgentRunState.RUNNING).run.health(7)
     assert (health.phase, health.vus, health.generation) == (RunPhase.RUNNING, 7, 1)
+
+
+def test_the_words_of_a_fault_are_cut_to_what_a_message_takes() -> None:
+    talk = Conversation()
+    web = talk.join("web", engine=False)
+    talk.submit()
+    web.feed(io.SandboxReady("run", 1))
+    web.feed(io.EnginePrepared("run", 1, FaultKind.SCRIPT, "x" * 10_000_000))
+    (said,) = web.sent(Prepared)
+    assert (said.fault, said.detail) == (FaultKind.SCRIPT, "x" * MAX_WORDS_CHARACTERS)

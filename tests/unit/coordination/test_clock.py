@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadr.coordination.clock import KEPT_EXCHANGES, PeerClock
@@ -73,6 +73,7 @@ def test_a_reset_forgets_everything() -> None:
     drift_ppm=st.integers(-500, 500),
     ahead=st.integers(0, 10 * S),
 )
+@example(offset=0, ways=[(0, 0)], drift_ppm=-500, ahead=2001)
 def test_a_converted_instant_is_within_the_published_bound(
     offset: int, ways: list[tuple[int, int]], drift_ppm: int, ahead: int
 ) -> None:

@@ -6,20 +6,25 @@ import pytest
 
 from loadr.coordination import agent_io, controller_io
 from loadr.coordination.controller_io import RunState, StoppedBy
-from loadr.coordination.controller_run import TABLE, ControllerRun, Fact, RunInput
+from loadr.coordination.controller_run import ControllerRun
 from loadr.coordination.messages import (
     Armed,
+    Assignment,
+    Corpus,
     Desired,
     FaultKind,
+    ManifestFile,
     Prepared,
     RunEvent,
     RunEventKind,
-    RunHealth,
     RunPhase,
 )
+from loadr.coordination.run_table import TABLE, Fact, RunInput
 from loadr.coordination.table import FAULT, IGNORE
 from loadr.coordination.views import ParticipantState
 from loadr.errors import PeerFault
+from loadr.plan.model import DataSet
+from loadr.schedule.change import ChangeKind
 from support.conversation import Conversation, S, ledger, plan
 
 LONG = {"duration": "60s"}
@@ -29,7 +34,8 @@ def reach(state: RunState) -> tuple[Conversation, ControllerRun]:
     """A run in that state, with agents a and b whose engines are ours to play."""
     talk = Conversation()
     a, b = talk.join("a", engine=False), talk.join("b", engine=False)
-    talk.submit(plan(scenario=LONG), expect=3 if state is RunState.DRAFT else 2)
+    policy = "abort" if state is RunState.INCOMPLETE else "redistribute"
+    talk.submit(plan(scenario=LONG, on_agent_loss=policy), expect=3 if state is RunState.DRAFT else 2)
     order = [RunState.DRAFT, RunState.PREPARING, RunState.ARMING, RunState.COMMITTED, RunState.RUNNING]
     far = order.index(state) if state in order else len(order)
     for agent in (a, b):
@@ -67,6 +73,9 @@ def fact(given: RunInput, run: ControllerRun) -> Fact:
         RunInput.REPORT: Fact("a", RunEvent("run", 1, seq, RunEventKind.FINISHED, ledgers=(ledger(0),))),
         RunInput.AGENT_LOST: Fact("a", text="no beat"),
         RunInput.STOP: Fact(text="enough"),
+        RunInput.APPLIED: Fact("a", revision=7),
+        RunInput.LEAVING: Fact("a"),
+        RunInput.CHANGE: Fact(change=controller_io.ChangeRequested("run", ChangeKind.PAUSE)),
     }.get(given, Fact())
 
 
@@ -114,13 +123,12 @@ def test_before_the_commit_no_agent_is_told_to_run(state: RunState) -> None:
 
 def test_nobody_is_granted_a_lease_after_it_is_out_or_the_run_is_over() -> None:
     talk, run = reach(RunState.RUNNING)
-    part = run.participant("a", "a/1")
-    assert part is not None and run.participant("a", "a/2") is None
-    health = RunHealth("run", 1, RunPhase.RUNNING, 2, 0)
-    assert run.grant(part, health) is not None
-    assert run.grant(part, RunHealth("run", 2, RunPhase.RUNNING, 2, 0)) is None
+    part = run.parts.find("a", "a/1")
+    assert part is not None and run.parts.find("a", "a/2") is None
+    assert run.parts.find("a", "a/1", 2) is None
+    assert run.grant(part, talk.now) is not None
     run.handle(RunInput.AGENT_LOST, Fact("a", text="no beat"), talk.now)
-    assert run.grant(part, health) is None
+    assert run.grant(part, talk.now) is None
 
 
 def test_a_lost_agent_that_comes_back_may_deliver_and_is_then_released() -> None:
@@ -136,16 +144,18 @@ def test_a_lost_agent_that_comes_back_may_deliver_and_is_then_released() -> None
     talk["a"].feed(agent_io.LinkDown("connection refused"))
     assert run.view.agents["a"].state is ParticipantState.FINISHED
     assert run.view.agents["a"].missing_at_most == 0
-    talk["b"].finish(0, "told to stop")
-    assert run.view.state is RunState.INCOMPLETE and not talk["a"].core.runs
+    talk["b"].finish(0)
+    talk.to((run.view.start_controller_ns or 0) + 60 * S)
+    assert run.view.state is RunState.COMPLETE and not talk["a"].core.runs
 
 
 def test_a_stop_by_an_operator_keeps_its_name_when_an_agent_is_lost_on_the_way_out() -> None:
     talk, run = reach(RunState.STOPPING)
-    run.handle(RunInput.AGENT_LOST, Fact("a", text="no beat"), talk.now)
+    run.handle(RunInput.AGENT_LOST, Fact("a", text="no beat"), talk.now + S)
     talk["b"].finish(0, "enough")
     assert (run.view.state, run.view.stopped_by) == (RunState.INCOMPLETE, StoppedBy.OPERATOR)
-    assert run.view.cause.startswith("agent a was lost")
+    assert (run.view.cause, run.view.absorbed) == ("enough", True)
+    assert run.view.notes[0].startswith("agent a was lost")
 
 
 def test_the_barrier_covers_ten_round_trips_but_not_more_than_half_a_minute() -> None:
@@ -155,7 +165,7 @@ def test_the_barrier_covers_ten_round_trips_but_not_more_than_half_a_minute() ->
         talk.submit()
         web.feed(agent_io.SandboxReady("run", 1))
         web.feed(agent_io.EnginePrepared("run", 1))
-        talk.controller._members["web"]._rtts.append(rtt_ns)
+        talk.controller._members["web"]._rtts.extend([rtt_ns] * 8)
         web.feed(agent_io.EngineArmed("run", 1))
         assert talk.run.start_controller_ns == talk.now + barrier_ns
 
@@ -171,3 +181,57 @@ def test_notes_are_bounded() -> None:
 def test_changes_of_state_are_told() -> None:
     talk, _ = reach(RunState.COMPLETE)
     assert [e.state for e in talk.of(controller_io.RunEnded)] == [RunState.COMPLETE]
+
+
+def test_a_fleet_without_the_corpora_of_a_plan_is_told_all_at_once_and_is_sent_nothing() -> None:
+    talk = Conversation()
+    digest, other = "a" * 64, "b" * 64
+    talk.join("right", corpora=(Corpus("big", 9, digest),))
+    talk.join("wrong", corpora=(Corpus("big", 9, other),))
+    talk.join("none")
+    wanted = plan(data={"big": DataSet(corpus="big", sha256=digest, columns=("id",))})
+    talk.submit(wanted, expect=3)
+    assert talk.run.state is RunState.FAILED
+    first, second = talk.run.cause.split("; ")
+    assert first.startswith(f"agent wrong has another corpus 'big' (sha256 {other}, and the plan wants {digest})")
+    assert second.startswith("agent none has no corpus 'big'")
+    assert talk.said(Assignment) == []
+
+
+def test_a_late_agent_without_the_corpora_of_a_run_gets_no_share_and_the_run_goes_on() -> None:
+    talk = Conversation()
+    digest = "a" * 64
+    corpora = (Corpus("big", 9, digest),)
+    talk.join("first", corpora=corpora)
+    talk.submit(plan(scenario=LONG, data={"big": DataSet(corpus="big", sha256=digest, columns=("id",))}))
+    talk.start()
+    bare, right = talk.join("bare"), talk.join("right", corpora=corpora)
+    assert talk.run.state is RunState.RUNNING
+    assert talk.said(Assignment, bare) == [] and len(talk.said(Assignment, right)) == 1
+    (note,) = [note for note in talk.run.notes if "corpus" in note]
+    assert note.startswith("agent bare has no corpus 'big'") and note.endswith("it gets no share")
+
+
+def test_a_late_agent_is_known_to_have_the_files_that_it_prepared() -> None:
+    talk = Conversation("first")
+    files = (ManifestFile("a", 3, "a" * 64, b"abc"),)
+    talk.submit(plan(scenario=LONG), files=files)
+    talk.start()
+    late = talk.join("late")
+    talk.stop()
+    for name in ("first", "late"):
+        talk[name].finish(0)
+    talk.submit(files=files, run_id="next", expect=2)
+    assert [sent.files[0].inline for sent in talk.said(Assignment, late)] == [b"abc", None]
+
+
+def test_files_that_an_agent_has_prepared_do_not_come_inline_in_its_next_run() -> None:
+    talk = Conversation("old")
+    files = (ManifestFile("a", 3, "a" * 64, b"abc"),)
+    talk.submit(files=files)
+    talk.stop()
+    talk["old"].finish(0)
+    talk.join("new")
+    talk.submit(files=files, run_id="next", expect=2)
+    sent = {agent: talk.said(Assignment, talk[agent])[-1].files[0].inline for agent in ("old", "new")}
+    assert sent == {"old": None, "new": b"abc"}

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from loadr.coordination.controller_session import Member, Stream, refusal_of, view_of, wall_ms
+from loadr.coordination.controller_session import Member, Stream, refusal_of, shown, view_of, wall_ms
 from loadr.coordination.messages import AgentBeat, Register
 from loadr.coordination.timing import TIMING
 from loadr.coordination.views import AgentState
 
 S = 1_000_000_000
 MS = 1_000_000
-REGISTER = Register(1, 1, "web", "Web", "web/1", "1.0", 4, 1 << 30, 2, {"zone": "a"})
+REGISTER = Register(1, 1, "web", "web", "web/1", "1.0", 4, 1 << 30, 2, {"zone": "a"})
 
 
 def stream(*identities: str) -> Stream:
@@ -31,8 +31,32 @@ def member() -> Member:
 def test_a_sound_registration_is_taken_as_it_is() -> None:
     assert refusal_of(REGISTER, stream(), 1, 1) is None
     assert refusal_of(REGISTER, stream("web", "other"), 1, 1) is None
+    assert refusal_of(replace(REGISTER, agent_name="Web, the first"), stream(), 1, 1) is None
     view = view_of(REGISTER, stream(), 5)
-    assert (view.agent_id, view.name, view.weight, view.labels) == ("web", "Web", 2, {"zone": "a"})
+    assert (view.agent_id, view.name, view.weight, view.labels) == ("web", "web", 2, {"zone": "a"})
+
+
+@pytest.mark.parametrize(
+    ("identities", "agent_name", "words"),
+    [
+        (("db",), "web", "for db, and not for agent web"),
+        (("WEB", "web2"), "web", "for WEB, web2, and not for agent web"),
+        (("web",), "db", "for web, and not for agent db"),
+        (("",), "web", "for nobody: it has no subject alternative name, and not for agent web"),
+    ],
+)
+def test_a_certificate_binds_the_id_and_the_name(
+    identities: tuple[str, ...], agent_name: str, words: str
+) -> None:
+    refused = refusal_of(replace(REGISTER, agent_name=agent_name), stream(*identities), 1, 1)
+    assert refused is not None and words in refused.reason and not refused.retry
+
+
+def test_a_name_that_would_forge_lines_of_the_log_is_refused() -> None:
+    for changes in ({"agent_id": "a\nb"}, {"agent_name": "a\x1b[2J"}):
+        refused = refusal_of(replace(REGISTER, **changes), stream(), 1, 1)  # type: ignore[arg-type]
+        assert refused is not None and "can not be shown" in refused.reason
+    assert shown("a\nb") == "'a\\nb'" and shown("a" * 99) == "a" * 64
 
 
 @pytest.mark.parametrize(
@@ -90,7 +114,7 @@ def test_round_trips_are_measured_by_our_own_clock() -> None:
     one.answer(AgentBeat(1, 0), S, (), ())
     beat = AgentBeat(2, sent_mono_ns=900 * MS, echo_number=1, echo_received_mono_ns=100 * MS, rtt_ns=10**18)
     one.hear(beat, 2 * S, TIMING, None)
-    assert one.rtt_max_ns == 200 * MS
+    assert one.rtt_ns == 200 * MS
 
 
 def test_health_is_taken_over_and_the_wall_clocks_error_is_for_people() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from loadr.coordination.controller_io import RunRequest
-from loadr.coordination.downlink import INLINE_BYTES, INLINE_FILE_BYTES, MAX_FILES, Downlink
+from loadr.coordination.downlink import INLINE_BYTES, INLINE_FILE_BYTES, Downlink
 from loadr.coordination.messages import FileRequest, ManifestFile
+from loadr.masking import Secrets
+from loadr.plan.files import MAX_FILES
 from loadr.plan.model import Plan
 from support.conversation import plan
 
@@ -49,7 +51,7 @@ def test_an_empty_file_is_always_inline_since_nobody_can_ask_for_its_bytes() -> 
     ("files", "words"),
     [
         (tuple(file(f"f{n}", 1) for n in range(MAX_FILES + 1)), "1001 files; at most 1000"),
-        ((ManifestFile("huge", 2**30, "d" * 64),), "1.07 GB; at most 256 MiB"),
+        ((ManifestFile("huge", 2**30, "d" * 64),), "1.07 GB; at most 64 MiB"),
     ],
 )
 def test_too_much_is_refused_with_the_quota(files: tuple[ManifestFile, ...], words: str) -> None:
@@ -69,3 +71,24 @@ def test_pieces_of_its_files_may_be_asked_for_and_nothing_else() -> None:
     for offset, length in ((-1, 5), (0, 0), (0, -5), (0, 2**40)):
         assert "can not be asked for" in link.refusal(FileRequest("run", "d" * 64, offset, length))
     assert "has 1000 bytes, not 1001" in link.refusal(FileRequest("run", "d" * 64, 999, 2))
+
+
+def test_what_an_agent_had_before_does_not_come_inline_again() -> None:
+    old, new, empty = file("old", 10), file("new", 10), file("empty", 0)
+    link = downlink(old, new, empty)
+    assert link.digests == {old.digest, new.digest, empty.digest}
+    files = link.assignment(1, 1, held={old.digest, empty.digest}).files
+    assert [each.inline is not None for each in files] == [False, True, True]
+    assert all(each.inline is not None for each in link.assignment(1, 1).files)
+
+
+def test_secrets_go_with_the_assignment_until_the_run_is_over() -> None:
+    downlink = Downlink(RunRequest("run", plan(), secrets=Secrets({"KEY": "hunter2"})))
+    assert downlink.assignment(1, 5).secrets == {"KEY": "hunter2"} and not downlink.fault
+    downlink.forget_secrets()
+    assert not downlink.assignment(1, 5).secrets
+
+
+def test_secrets_have_a_limit() -> None:
+    downlink = Downlink(RunRequest("run", plan(), secrets=Secrets({"KEY": "x" * 65_536})))
+    assert downlink.fault == "the secrets have more than 64 KiB in all"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from loadr.coordination import agent_io
-from loadr.coordination.messages import Assignment, Desired, ManifestFile, RunPhase
+from loadr.coordination import agent_io, controller_io
+from loadr.coordination.admission import JoinToken
+from loadr.coordination.messages import Assignment, Desired, ManifestFile, Register, RunPhase
 from loadr.coordination.story import Story, brief
+from loadr.masking import Secrets
 
 
 def test_a_line_names_the_event_its_message_and_what_was_done() -> None:
@@ -23,6 +25,21 @@ def test_plans_and_files_do_not_show() -> None:
     files = (ManifestFile("a.csv", 16, "d" * 64, secret),)
     text = brief(agent_io.Received(Assignment("run-1", 1, secret, "d" * 64, files, 5)))
     assert "hunter2" not in text and "files×1" in text
+
+
+def test_tokens_and_secrets_do_not_show() -> None:
+    register = Register(1, 1, "web", "web", "web/1", "1.0", 1, 1, 1, token="hunter2")
+    secrets = Secrets({"PASSWORD": "hunter2"})
+    assignment = Assignment("run-1", 1, b"{}", "d" * 64, (), 5, secrets)
+    token = JoinToken("id", "hunter2", 1)
+    story = Story()
+    for event in (controller_io.Received(1, register), controller_io.TokensLoaded((token,), 1)):
+        story.record(0, event, [controller_io.Send(1, assignment)])
+    prepare = agent_io.PrepareEngine("run-1", 1, b"{}", secrets)
+    story.record(0, agent_io.Received(assignment), [agent_io.Send(register), prepare])
+    assert "hunter2" not in story.text() and "agent_id=web" in story.text()
+    for shown in (register, assignment, token, prepare, secrets):
+        assert "hunter2" not in repr(shown)
 
 
 def test_long_texts_are_cut() -> None:

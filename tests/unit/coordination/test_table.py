@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadr.coordination import agent, agent_run, controller, controller_run, controller_session
+from loadr.coordination import agent, agent_run, controller, controller_run, controller_session, run_table
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 
 
@@ -43,7 +43,7 @@ def test_two_actions_for_one_pair_are_an_error() -> None:
 MACHINES: list[tuple[Any, type, type, type]] = [
     (agent.TABLE, agent.LinkState, agent.LinkInput, agent.AgentCore),
     (agent_run.TABLE, agent_run.AgentRunState, agent_run.RunInput, agent_run.AgentRun),
-    (controller_run.TABLE, controller_run.RunState, controller_run.RunInput, controller_run.ControllerRun),
+    (run_table.TABLE, run_table.RunState, run_table.RunInput, controller_run.ControllerRun),
     (
         controller_session.TABLE,
         controller_session.AgentState,

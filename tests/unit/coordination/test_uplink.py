@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from loadr.coordination.intake import Intake, Order
 from loadr.coordination.messages import Metrics, RunEvent, RunEventKind
-from loadr.coordination.uplink import MAX_EVENTS, TAIL_INTERVALS, Uplink
+from loadr.coordination.uplink import BUDGET_BYTES, MAX_EVENTS, TAIL_INTERVALS, Uplink
 from loadr.coordination.wire import MAX_BATCH_BYTES
 from loadr.metrics.delta import CounterDelta, GaugeDelta, IntervalDelta, TrendDelta
 from loadr.metrics.histogram import Histogram
 from loadr.metrics.series import MAX_SERIES_PER_RUN, Kind, SeriesKey, series
+from loadr.transport.codec import MAX_MESSAGE_BYTES, encode_agent
 from support.conversation import MS, REQUESTS, S, ledger, second
 
 VUS = series("vus", Kind.GAUGE, scenario="s")
@@ -189,13 +190,13 @@ def test_a_test_that_shouts_is_bounded() -> None:
 
 def test_what_is_too_large_for_one_message_is_split() -> None:
     uplink = begun()
-    interval = IntervalDelta(0, 1)
+    interval = IntervalDelta(0, 20)  # of an outage, and so with the budget of twenty seconds
     samples = np.arange(1, 4_000_000_000, 400_000, dtype=np.int64)
     for number in range(300):
         key = series("http_req_duration", Kind.TREND, name=f"{number:03d}" * 30)
         interval.values[key] = TrendDelta(Histogram.of(samples))
     uplink.add_interval(interval)
-    messages = uplink.pump(closes(0), online=True)
+    messages = uplink.pump(closes(19), online=True)
     assert len(messages) > 1
     for message in messages:
         assert isinstance(message, Metrics)
@@ -272,3 +273,51 @@ def test_whatever_the_weather_each_number_is_merged_once_and_totals_are_exact(
     assert uplink.is_drained
     assert total(merged) == made
     assert intake.acked_seq == uplink.next_seq - 1
+
+
+def test_no_text_of_a_script_makes_a_message_that_can_not_be_sent() -> None:
+    """Neither a name, nor the words of an exception: frozen, it would be sent again for ever."""
+    endless = "x" * (2 * MAX_MESSAGE_BYTES)
+    uplink = begun()
+    uplink.add_interval(IntervalDelta(0, 1, {series("http_reqs", Kind.COUNTER, name=endless): CounterDelta(7)}))
+    uplink.add_event(RunEventKind.SCRIPT_EXCEPTION, endless)
+    messages = uplink.pump(closes(0), online=True)
+    uplink.finish((), endless)
+    messages += uplink.pump(closes(1), online=True)
+    assert [type(message) for message in messages] == [RunEvent, Metrics, RunEvent]
+    assert all(len(encode_agent(message)) < MAX_BATCH_BYTES for message in messages)
+    intake = Intake()
+    ((interval,),) = [intake.take(message, 9.0) for message in messages if isinstance(message, Metrics)]
+    assert [delta.total for delta in interval.values.values()] == [7]  # type: ignore[union-attr]
+
+
+def test_a_second_has_a_budget_and_what_is_over_folds_into_other_for_good_with_exact_totals() -> None:
+    uplink, rng = begun(64), np.random.default_rng(7)
+    keys = [series("http_req_duration", Kind.TREND, scenario="s", name=f"page {n}") for n in range(400)]
+    seconds, samples = 3, 600
+    alone = Histogram()
+    sizes = []
+    everything: list[Metrics | RunEvent] = []
+    for number in range(seconds):
+        interval = second(number, 5)
+        for key in keys:
+            drawn = rng.integers(10_000, 10**10, samples)
+            alone.record(drawn)
+            interval.values[key] = TrendDelta(Histogram.of(drawn))
+        uplink.add_interval(interval)
+        messages = uplink.pump(closes(number), online=True)
+        sizes.append(sum(len(encode_agent(message)) for message in messages))
+        uplink.acknowledge(uplink.next_seq - 1)
+        everything += messages
+    assert max(sizes) < BUDGET_BYTES + 64 * 1024, "one histogram of all that is over, and names"
+    intervals = taken(everything)
+    assert total(intervals) == 5 * seconds
+    merged = Histogram()
+    folded = []
+    for interval in intervals:
+        trends = {key: delta for key, delta in interval.values.items() if isinstance(delta, TrendDelta)}
+        folded.append({key for key in keys} - trends.keys())
+        for delta in trends.values():
+            merged.merge(delta.histogram)
+    assert merged == alone
+    assert folded[0] and all(before <= after for before, after in pairwise(folded))

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadr.coordination.messages import SeriesEntry, WireCounter, WireGauge, WireRate, WireTrend
-from loadr.coordination.wire import BadBatch, entry_bytes, from_wire, series_of, to_wire
+from loadr.coordination.messages import (
+    Metrics,
+    SeriesEntry,
+    WireCounter,
+    WireDelta,
+    WireGauge,
+    WireInterval,
+    WireRate,
+    WireTrend,
+)
+from loadr.coordination.wire import BadBatch, entry_bytes, from_wire, open_trends, series_of, to_wire
 from loadr.metrics.delta import CounterDelta, Delta, GaugeDelta, RateDelta, TrendDelta
 from loadr.metrics.histogram import Histogram
 from loadr.metrics.series import Kind, SeriesKey, series
@@ -18,6 +27,11 @@ RATE = series("checks", Kind.RATE)
 GAUGE = series("vus", Kind.GAUGE)
 TREND = series("http_req_duration", Kind.TREND)
 counts = st.integers(0, 2**53)
+
+
+def back(key: SeriesKey, wire: WireDelta, t1_s: int) -> Delta:
+    batch = Metrics("run", 1, 1, (), (WireInterval(t1_s - 1, t1_s, (wire,)),))
+    return from_wire(key, wire, t1_s, open_trends(batch))
 
 
 @given(counts, counts, st.lists(st.integers(0, 10**12), max_size=20))
@@ -31,12 +45,12 @@ def test_every_kind_of_delta_survives(passes: int, fails: int, samples: list[int
     ]
     for key, delta in deltas:
         wire, size = to_wire(1, delta)
-        assert from_wire(key, wire, 42) == delta
+        assert back(key, wire, 42) == delta
         assert size > 0
 
 
 def test_a_gauge_of_a_coarse_interval_is_of_its_last_second() -> None:
-    assert from_wire(GAUGE, WireGauge(1, 5, 1, 9), 8) == GaugeDelta(5, 1, 9, 7)
+    assert back(GAUGE, WireGauge(1, 5, 1, 9), 8) == GaugeDelta(5, 1, 9, 7)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +66,9 @@ def test_a_gauge_of_a_coarse_interval_is_of_its_last_second() -> None:
         (TREND, WireTrend(1, b"junk", 1, 1, 1, 1, 0), "shorter than its header"),
     ],
 )
-def test_what_can_not_be_is_named(key: SeriesKey, wire: WireCounter, words: str) -> None:
+def test_what_can_not_be_is_named(key: SeriesKey, wire: WireDelta, words: str) -> None:
     with pytest.raises(BadBatch, match=words):
-        from_wire(key, wire, 1)
+        back(key, wire, 1)
 
 
 def test_a_histogram_whose_count_is_not_the_sum_of_its_buckets_is_refused() -> None:
@@ -62,7 +76,21 @@ def test_a_histogram_whose_count_is_not_the_sum_of_its_buckets_is_refused() -> N
     assert isinstance(wire, WireTrend)
     lie = WireTrend(1, wire.hdr, 3, wire.sum_ns, wire.min_ns, wire.max_ns, 0)
     with pytest.raises(BadBatch, match="claims 3 samples"):
-        from_wire(TREND, lie, 1)
+        back(TREND, lie, 1)
+
+
+def test_the_histograms_of_a_batch_come_in_the_order_of_its_deltas() -> None:
+    samples = (1_000, 2_000, 3_000)
+    first, second, third = (to_wire(1, TrendDelta(Histogram.of(np.array([ns]))))[0] for ns in samples)
+    other = WireCounter(2, 1)
+    intervals = (WireInterval(0, 1, (first, other, second)), WireInterval(1, 2, (other, third)))
+    opened = list(open_trends(Metrics("run", 1, 1, (), intervals)))
+    assert [each.min_ns for each in opened if isinstance(each, Histogram)] == list(samples)
+
+
+def test_agents_that_name_the_same_series_share_its_key() -> None:
+    names = [SeriesEntry(number, "checks", Kind.RATE, (("check", "ok"),)) for number in (1, 7)]
+    assert series_of(names[0]) is series_of(names[1])
 
 
 def test_a_series_comes_back_with_sorted_tags() -> None:

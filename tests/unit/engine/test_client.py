@@ -13,7 +13,7 @@ import pytest
 from loadr.clock import boottime_ns
 from loadr.engine.checks import check
 from loadr.engine.client import Http, HttpWorker
-from loadr.engine.page import LEASE_END, REQUESTS_FINISHED, REQUESTS_STARTED, WORDS
+from loadr.engine.page import LEASE_END, REQUESTS_FINISHED, REQUESTS_STARTED, new_words
 from loadr.engine.recorder import Recorder
 from loadr.engine.requests import prepare
 from loadr.engine.response import Response
@@ -33,7 +33,7 @@ class Bench:
     def __init__(
         self, url: str = "", *, clock: Callable[[], int] = boottime_ns, files_dir: str = ".", **defaults: object
     ) -> None:
-        self.words = memoryview(bytearray(WORDS * 8)).cast("q")
+        self.words = new_words()
         self.words[LEASE_END] = 2**62
         self.start_at = clock()
         self.clock = clock
@@ -80,7 +80,8 @@ class Bench:
                 self.trends.setdefault(names[trend.series][0], Histogram()).merge(histogram_of(trend))
 
     def finished(self) -> tuple[int, int]:
-        return self.words[REQUESTS_STARTED], self.words[REQUESTS_FINISHED]
+        counts = self.scenario.counts
+        return counts[REQUESTS_STARTED], counts[REQUESTS_FINISHED]
 
 
 def dead_url() -> str:
@@ -111,7 +112,7 @@ def test_a_request_is_answered_counted_and_leaves_its_connection_for_the_next() 
             bench.take()
             assert target.connections == 1
             assert len(target.requests) == 3
-            assert bench.counters["reqs:200"] == bench.scenario.requests_started == 3
+            assert bench.counters["reqs:200"] == bench.scenario.counts[REQUESTS_STARTED] == 3
             assert bench.finished() == (3, 3)
             assert bench.failed == [0, 3]
             assert bench.checks == {"found": (3, 0)}
@@ -180,7 +181,7 @@ def test_what_a_script_can_not_send_raises_where_it_is_written_and_counts_nothin
                 bench.http.get("/items")
             with pytest.raises(ValueError, match="line break"):
                 bench.http.get("http://a/", headers={"x": "a\r\nb: c"})
-            assert bench.scenario.requests_started == 0
+            assert bench.scenario.counts[REQUESTS_STARTED] == 0
 
     run(scenario())
 
@@ -259,8 +260,8 @@ def test_a_refused_connection_has_a_total_and_no_duration() -> None:
             bench.take()
             assert (bench.counters["errors:connect_refused"], bench.counters["reqs:0"]) == (1, 1)
             assert bench.failed == [1, 0]
-            assert bench.scenario.requests_started == 1
-            assert bench.finished() == (0, 0)
+            assert bench.scenario.counts[REQUESTS_STARTED] == 1
+            assert bench.finished() == (1, 1)
             assert bench.trends["http_req_total"].count == 1
             assert "http_req_duration" not in bench.trends
 
@@ -386,7 +387,7 @@ def test_nothing_is_dispatched_at_the_end_of_the_lease() -> None:
             with pytest.raises(IterationAborted):
                 await bench.http_of_another_vu().get("/")
             assert len(target.requests) == target.connections == 1
-            assert bench.scenario.requests_started == 1
+            assert bench.scenario.counts[REQUESTS_STARTED] == 1
 
     run(scenario())
 
@@ -401,7 +402,7 @@ def test_a_lease_that_ends_while_the_connection_opens_stops_the_request_too() ->
             bench.words[LEASE_END] = next(readings) + 3
             with pytest.raises(IterationAborted):
                 await bench.http.get("/")
-            assert bench.scenario.requests_started == 0
+            assert bench.scenario.counts[REQUESTS_STARTED] == 0
             assert target.requests == []
             bench.words[LEASE_END] = 2**62
             assert (await bench.http.get("/")).status == 200
@@ -446,7 +447,7 @@ def test_a_request_that_is_cancelled_before_its_write_counts_nothing() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             bench.take()
-            assert bench.scenario.requests_started == 0
+            assert bench.scenario.counts[REQUESTS_STARTED] == 0
             assert bench.counters == {}
             assert (await bench.http.get("/")).status == 200
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from loadr.engine import closed
-from loadr.engine.page import ITERATIONS_STARTED
+from loadr.engine.page import REQUESTS_STARTED, REVISION
 from loadr.engine.pending import NEVER_NS
 from loadr.engine.vu import Vu
 from loadr.plan.model import Plan
+from loadr.schedule.change import Change, ChangeKind
 from loadr.schedule.ownership import vus_of
 from loadr.schedule.share import ScenarioShare
 from loadr.units import NS_PER_S
@@ -45,7 +47,7 @@ def test_each_vu_loops_with_its_own_count_until_the_duration_is_over() -> None:
         counts = Counter(vu for vu, _ in seen)
         assert counts.keys() == {1, 2, 3}
         assert all((vu, j) in seen for vu, count in counts.items() for j in range(count))
-        assert bench.words[ITERATIONS_STARTED] == bench.counted()["iterations"] == 10
+        assert bench.counted()["iterations"] == 10
 
     run_on_loop(main())
 
@@ -161,7 +163,7 @@ def test_vus_are_given_away_and_taken_over_at_the_instant_of_a_share() -> None:
         bench.start(mine)
         await bench.turn(0.1)
         assert bench.executor.active_vus == 4
-        bench.executor.reshare(ScenarioShare("browse", NS_PER_S // 2, other.slots))
+        bench.reshare(ScenarioShare("browse", NS_PER_S // 2, other.slots))
         assert await bench.turn(0.4) == START_NS + NS_PER_S // 2
         await bench.turn(0.5)
         await turn_loop()
@@ -184,7 +186,7 @@ def test_requests_make_the_extra_turn_of_the_loop_unnecessary(monkeypatch: pytes
     async def main() -> None:
         async def send(vu: Vu) -> None:
             assert isinstance(vu.http, NotedHttp)
-            vu.scenario.requests_started += 1
+            vu.scenario.counts[REQUESTS_STARTED] += 1
             await asyncio.sleep(0)
 
         bench = ExecutorBench(three_vus(), send)
@@ -199,3 +201,149 @@ def test_requests_make_the_extra_turn_of_the_loop_unnecessary(monkeypatch: pytes
     monkeypatch.setattr(closed, "sleep", note)
     run_on_loop(main())
     assert turns == []
+
+
+def change(at_s: float, kind: ChangeKind, value: str = "") -> Change:
+    return Change(round(at_s * NS_PER_S), kind, "", value)
+
+
+async def tick(vu: Vu) -> None:
+    """An iteration that waits for one turn of the loop, under a clock that stands still."""
+    await asyncio.sleep(0)
+
+
+def test_nothing_starts_in_a_pause_and_the_end_moves_with_it() -> None:
+    async def main() -> None:
+        bench = ExecutorBench(three_vus(), tick)
+        bench.start(*shares_of(three_vus()))
+        pause, resume = change(0.5, ChangeKind.PAUSE), change(2.0, ChangeKind.RESUME)
+        bench.reshare(changes=[pause])
+        assert await bench.turn(0.4) == START_NS + NS_PER_S // 2
+        assert await bench.turn(0.5) == NEVER_NS
+        await turn_loop(10)
+        started = bench.tally["started"]
+        await turn_loop(10)
+        assert bench.tally["started"] == bench.tally["finished"] == started > 0
+        assert bench.executor.active_vus == 3
+        assert bench.executor.end_ns == NEVER_NS
+        bench.reshare(changes=[pause, resume])
+        assert bench.executor.end_ns == START_NS + 5 * NS_PER_S // 2
+        assert await bench.turn(1.0) == START_NS + 2 * NS_PER_S
+        assert bench.tally["started"] == started
+        await bench.turn(2.0)
+        assert bench.tally["started"] >= started + 3
+        await bench.turn(2.5)
+        bench.executor.stop()
+        await turn_loop(10)
+        assert bench.iterations.alive == 0
+
+    run_on_loop(main())
+
+
+def test_a_vu_that_waits_for_the_end_of_a_pause_ends_with_a_stop_and_when_it_is_given_away() -> None:
+    async def main() -> None:
+        plan = plan_with("constant-vus", vus=8, duration="1s")
+        mine, _ = shares_of(plan, owners=2)
+        bench = ExecutorBench(plan, tick)
+        bench.start(mine)
+        pause = change(0.5, ChangeKind.PAUSE)
+        bench.reshare(changes=[pause])
+        await bench.turn(0.1)
+        await bench.turn(0.5)
+        await turn_loop(10)
+        assert bench.iterations.alive == 4
+        half_of_mine = ScenarioShare("browse", NS_PER_S, shares_of(plan, owners=4)[0].slots)
+        bench.reshare(half_of_mine, changes=[pause])
+        await bench.turn(1.0)
+        assert bench.iterations.alive == bench.executor.vus == 2
+        bench.executor.stop()
+        await turn_loop()
+        assert bench.iterations.alive == 0
+
+    run_on_loop(main())
+
+
+def test_a_pause_before_the_begin_moves_the_begin() -> None:
+    async def main() -> None:
+        plan = three_vus(start_time="1s")
+        bench = ExecutorBench(plan, tick)
+        bench.start(*shares_of(plan))
+        bench.reshare(changes=[change(0.5, ChangeKind.PAUSE), change(1.5, ChangeKind.RESUME)])
+        await bench.turn(1.0)
+        await bench.turn(1.5)
+        assert bench.tally["started"] == 0
+        await bench.turn(2.0)
+        assert bench.tally["started"] >= 3
+        assert bench.executor.end_ns == START_NS + 3 * NS_PER_S
+        await bench.end()
+
+    run_on_loop(main())
+
+
+def test_vus_come_and_go_with_the_scale_and_never_count_an_iteration_twice() -> None:
+    async def main() -> None:
+        seen: Counter[tuple[int, int]] = Counter()
+
+        async def note(vu: Vu) -> None:
+            seen[vu.id, vu.iteration] += 1
+            await asyncio.sleep(0)
+
+        bench = ExecutorBench(three_vus(), note)
+        bench.start(*shares_of(three_vus()))
+        scales = [(0.2, "5"), (0.4, "1"), (0.6, "3")]
+        bench.reshare(changes=[change(at_s, ChangeKind.SCALE, vus) for at_s, vus in scales])
+        sizes = []
+        for tenth in range(8):
+            await bench.turn(tenth / 10)
+            await turn_loop(5)
+            sizes.append(bench.executor.active_vus)
+        assert sizes == [3, 3, 5, 5, 1, 1, 3, 3]
+        assert set(seen.values()) == {1}
+        assert (
+            min(iteration for vu, iteration in seen if vu == 4) == NS_PER_S // 5 // closed.SHORTEST_ITERATION_NS
+        )
+        await bench.end()
+
+    run_on_loop(main())
+
+
+def test_a_vu_that_comes_in_mid_run_counts_from_the_instant_of_its_share() -> None:
+    async def main() -> None:
+        plan = three_vus()
+        (whole,) = shares_of(plan)
+        seen: list[int] = []
+
+        async def note(vu: Vu) -> None:
+            seen.append(vu.iteration)
+            await asyncio.sleep(0)
+
+        bench = ExecutorBench(plan, note)
+        bench.executor.arm([replace(whole, slots=bytes(128))])
+        bench.reshare(replace(whole, from_run_ns=NS_PER_S // 2))  # before the start
+        bench.start()
+        await bench.turn(0.4)
+        assert (bench.executor.vus, seen) == (0, [])
+        await bench.turn(0.6)  # a little late
+        assert seen[:3] == [50_000] * 3
+        await bench.end()
+
+    run_on_loop(main())
+
+
+def test_no_iteration_starts_before_the_order_of_the_pages_revision_was_read() -> None:
+    async def main() -> None:
+        bench = ExecutorBench(three_vus(), tick)
+        bench.start(*shares_of(three_vus()))
+        await bench.turn(0.1)
+        bench.words[REVISION] += 1
+        await turn_loop(10)
+        started = bench.tally["started"]
+        await bench.turn(0.2)
+        await turn_loop(10)
+        assert bench.tally["started"] == bench.tally["finished"] == started
+        bench.executor.reshare((), (), bench.words[REVISION])
+        await bench.turn(0.2)
+        assert bench.tally["started"] > started
+        await bench.end()
+
+    run_on_loop(main())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadr.engine.corpus import CorpusInvalid
 from loadr.engine.feeders import Row, feeders_of, read_data
 from loadr.errors import PlanInvalid
 from loadr.plan.data import Rows
@@ -98,3 +99,35 @@ def test_a_broken_file_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(PlanInvalid) as caught:
         read_data(plan_of("random"), tmp_path)
     assert caught.value.faults[0].line == 2
+
+
+def corpus_plan(**changes: object) -> Plan:
+    base = plan_of("random", scenarios=2).model_dump()
+    corpus = {"corpus": "big", "sha256": "a" * 64, "columns": ("name", "city"), **changes}
+    base["data"] = {"users": corpus, "same": corpus}
+    for scenario in base["scenarios"].values():
+        scenario["uses"] = ("users", "same")
+    return Plan.model_validate(base)
+
+
+def test_a_corpus_is_read_in_its_place_once(tmp_path: Path) -> None:
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / "big").write_text("name,city\nann,ulm\nbob,rom\n")
+    read = read_data(corpus_plan(rows=2), tmp_path)
+    assert read["users"] is read["same"]
+    assert feeders_of(corpus_plan(), "s0", read)["users"].columns == ("name", "city")
+    assert read["users"][1] == ("bob", "rom")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": 3}, "corpora/big has 2 rows, and the plan says 3"),
+        ({"columns": ("name",)}, "corpora/big has the columns name, city, and the plan says name"),
+    ],
+)
+def test_a_corpus_is_held_to_what_the_plan_says(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / "big").write_text("name,city\nann,ulm\nbob,rom\n")
+    with pytest.raises(CorpusInvalid, match=words):
+        read_data(corpus_plan(**changes), tmp_path)

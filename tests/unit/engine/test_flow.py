@@ -16,6 +16,7 @@ from loadr.engine.recorder import ScenarioRecorder
 from loadr.engine.response import Response
 from loadr.engine.signals import IterationAborted
 from loadr.engine.vu import Vu
+from loadr.masking import NO_SECRETS, Secrets
 from loadr.plan.model import HttpDefaults, Step
 from support.flows import NotedHttp, Sent, answer, new_scenario, new_vu
 
@@ -33,6 +34,7 @@ class Bench:
         defaults: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         feeders: Mapping[str, Feeder] | None = None,
+        secrets: Secrets = NO_SECRETS,
         response: Any = ITEMS,
         **response_fields: Any,
     ) -> None:
@@ -50,6 +52,7 @@ class Bench:
             env or {},
             feeders or {},
             FirstOfEach(self.told.append),
+            secrets,
         )
         self.flow: CompiledFlow = compile_flow([Step.model_validate(step) for step in steps], context)
 
@@ -340,3 +343,19 @@ def test_series_and_checks_are_those_of_the_recorder() -> None:
     assert bench.check("status") == (0, 0)
     assert bench.run()[0].series is series
     assert bench.check("status") == (1, 0)
+
+
+def test_secrets_are_values_of_the_compiled_flow_and_stand_in_no_name() -> None:
+    header = {"authorization": "Bearer ${secret.KEY}"}
+    request = {
+        "method": "POST",
+        "url": "/x?k=${secret['KEY']}",
+        "json": {"k": "${secret.KEY}"},
+        "headers": header,
+    }
+    bench = Bench([{"request": request}], secrets=Secrets({"KEY": "zq0zq1z hunter2"}))
+    (sent,) = bench.run()
+    assert b"authorization: Bearer zq0zq1z hunter2" in sent.head and b"k=zq0zq1z%20hunter2" in sent.head
+    assert sent.body == b'{"k":"zq0zq1z hunter2"}'
+    assert sent.series.name == "/x?k=${secret['KEY']}"
+    assert "hunter2" not in repr(bench.flow)

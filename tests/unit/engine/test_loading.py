@@ -14,7 +14,7 @@ from loadr.engine.client import HttpWorker
 from loadr.engine.closed import ClosedExecutor
 from loadr.engine.loading import Surroundings, load
 from loadr.engine.open import OpenExecutor
-from loadr.engine.page import WORDS
+from loadr.engine.page import new_words
 from loadr.engine.recorder import Recorder
 from loadr.engine.run import Executor
 from loadr.errors import ScriptFault
@@ -50,7 +50,7 @@ def plan_of(scenarios: Mapping[str, Mapping[str, Any]], **more: Any) -> Plan:
 
 async def load_here(plan: Plan, folder: Path, told: list[str] | None = None) -> dict[str, Executor]:
     loop = asyncio.get_running_loop()
-    words: memoryview[int] = memoryview(bytearray(WORDS * 8)).cast("q")
+    words = new_words()
     recorder = Recorder(list(plan.scenarios))
     http = HttpWorker(loop, recorder, words, boottime_ns)
     try:

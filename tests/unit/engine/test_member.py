@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from loadr.engine.channel import ReportMessage, ScenarioLedger, WorkerArmed, WorkerDone, WorkerPrepared
-from loadr.engine.member import Member, Round, sum_ledgers
+from loadr.engine.channel import ReportMessage, WorkerArmed, WorkerPrepared
+from loadr.engine.member import Member, Round
 from loadr.engine.process import WorkerProcess
 from support.executors import turn_loop
 
@@ -70,16 +70,6 @@ def test_a_round_that_was_cancelled_is_never_over() -> None:
         round_.answer(members[0], WorkerArmed())
 
     assert in_round(1, 60, body)[0] == []
-
-
-def test_ledgers_are_summed_by_scenario() -> None:
-    one = WorkerDone([ScenarioLedger("a", 1, 2, 3, 4, 5, 6, 7), ScenarioLedger("b", 1, 1, 1, 1, 1, 1, 1)])
-    other = WorkerDone([ScenarioLedger("a", 10, 20, 30, 40, 50, 60, 70)], "stop")
-    assert sum_ledgers([one, other]) == (
-        ScenarioLedger("a", 11, 22, 33, 44, 55, 66, 77),
-        ScenarioLedger("b", 1, 1, 1, 1, 1, 1, 1),
-    )
-    assert sum_ledgers([]) == ()
 
 
 def test_a_worker_has_a_name_for_people() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from loadr.engine.channel import SecondSlice, Trend
 from loadr.engine.recorder import Recorder, RequestSeries, ScenarioRecorder
 from loadr.engine.sparse import histogram_of
+from loadr.masking import Secrets
 from loadr.metrics.histogram import Histogram
 from loadr.units import NS_PER_MS, NS_PER_S
 
@@ -341,3 +342,15 @@ def test_however_often_it_is_taken_the_histograms_together_are_those_of_all_samp
         expected = np.array([d for _, d, s in samples if s == status], dtype=np.int64)
         assert taken.histogram("http_req_total", status=str(status)) == Histogram.of(expected)
     assert taken.counter("http_reqs") == len(samples)
+
+
+def test_secrets_in_names_are_masked_and_names_that_differ_in_them_only_are_one_series() -> None:
+    recorder = Recorder(["browse"], mask=Secrets({"A": "hunter2", "B": "hunter3"}).mask)
+    scenario = recorder.scenario("browse")
+    series = [scenario.request("GET", f"/x?key={key}") for key in ("hunter2", "hunter3", "***")]
+    assert {one.name for one in series} == {"/x?key=***"} and series[0] is series[1] is series[2]
+    assert scenario.check("is hunter2") is scenario.check("is hunter3")
+    series[0].error("reset", START)
+    taken = Taken(recorder)
+    taken.take(1.0)
+    assert not [name for name in taken.names.values() if "hunter" in str(name)]

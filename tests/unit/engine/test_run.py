@@ -11,12 +11,13 @@ from loadr.engine.channel import ReportMessage, ScenarioLedger, WorkerDone, Work
 from loadr.engine.closed import ClosedExecutor
 from loadr.engine.iterations import FirstOfEach, Iterations
 from loadr.engine.open import OpenExecutor
-from loadr.engine.page import ALIVE_AT, LEASE_END, WORDS
+from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION, new_words
 from loadr.engine.recorder import Recorder
 from loadr.engine.run import ORPHANED, Executor, Run
 from loadr.engine.second import SecondReport
 from loadr.engine.vu import Vu
 from loadr.plan.model import ConstantVus, Plan
+from loadr.schedule.change import Change, ChangeKind
 from loadr.schedule.ownership import share_out, slot_count
 from loadr.schedule.share import ScenarioShare
 from loadr.units import NS_PER_MS, NS_PER_S
@@ -36,11 +37,11 @@ class RunBench:
 
     def __init__(self, scenarios: dict[str, dict[str, Any]], flows: dict[str, Flow]) -> None:
         self.plan = Plan.model_validate({"scenarios": scenarios})
-        self.words: memoryview[int] = memoryview(bytearray(WORDS * 8)).cast("q")
+        self.words = new_words()
         self.words[LEASE_END] = boottime_ns() + 60 * NS_PER_S
         self.reports: list[ReportMessage] = []
         self.done = asyncio.Event()
-        self.recorder = Recorder(list(scenarios))
+        self.recorder = Recorder(list(scenarios), self.words)
         self.executors = {name: self._executor(name, flow) for name, flow in flows.items()}
         stops = {name: scenario.graceful_stop_ns for name, scenario in self.plan.scenarios.items()}
         loop = asyncio.get_running_loop()
@@ -54,7 +55,7 @@ class RunBench:
             self.recorder.scenario(name),
         )
         tell = FirstOfEach(lambda text: None)
-        iterations = Iterations(name, flow, recorder, self.words, boottime_ns, tell)
+        iterations = Iterations(name, flow, recorder, boottime_ns, tell)
 
         def make_vu(number: int) -> Vu:
             vu = new_vu(NotedHttp(), recorder, number=number)
@@ -203,9 +204,9 @@ def test_a_graceful_stop_lets_iterations_end_and_plans_nothing_more() -> None:
     async def main() -> None:
         bench = RunBench({"open": {**OPEN, "duration": "1m"}}, {"open": short})
         bench.start()
-        await until(lambda: bench.executors["open"].iterations.tally.finished >= 5, "iterations")
+        await until(lambda: bench.executors["open"].iterations.ledger().finished >= 5, "iterations")
         bench.run.stop(graceful=True, cause="threshold")
-        planned = bench.executors["open"].iterations.tally.planned
+        planned = bench.executors["open"].iterations.ledger().planned
         done = await bench.until_done()
         assert done.cause == "threshold"
         assert bench.ledger("open").planned == planned
@@ -218,7 +219,7 @@ def test_a_hard_stop_interrupts_at_once_also_after_a_graceful_one() -> None:
     async def main() -> None:
         bench = RunBench({"c": {**CLOSED, "duration": "1m"}}, {"c": endless})
         bench.start()
-        await until(lambda: bench.executors["c"].iterations.tally.started == 2, "iterations")
+        await until(lambda: bench.executors["c"].iterations.ledger().started == 2, "iterations")
         bench.run.stop(graceful=True, cause="stop")
         await turn_loop()
         assert not bench.done.is_set()
@@ -280,7 +281,7 @@ def test_a_lease_is_prolonged_without_a_message() -> None:
         bench = RunBench({"o": OPEN}, {"o": short})
         bench.words[LEASE_END] = boottime_ns() + 100 * NS_PER_MS
         bench.start()
-        await until(lambda: bench.executors["o"].iterations.tally.started >= 2, "iterations")
+        await until(lambda: bench.executors["o"].iterations.ledger().started >= 2, "iterations")
         bench.words[LEASE_END] = boottime_ns() + NS_PER_S
         assert (await bench.until_done()).cause == ""
         assert bench.ledger("o").started == 20
@@ -300,7 +301,7 @@ def test_a_script_that_ignores_its_cancellation_does_not_hold_the_run() -> None:
         leave = asyncio.Event()
         bench = RunBench({"c": {**CLOSED, "duration": "1m"}}, {"c": stubborn})
         bench.start()
-        await until(lambda: bench.executors["c"].iterations.tally.started == 2, "iterations")
+        await until(lambda: bench.executors["c"].iterations.ledger().started == 2, "iterations")
         bench.run.stop(graceful=False, cause="stop")
         await bench.until_done()
         assert bench.ledger("c").interrupted == 2
@@ -317,10 +318,10 @@ def test_shares_move_in_a_running_scenario() -> None:
         bench.run.start(boottime_ns())
         await until(lambda: any(isinstance(report, WorkerStarted) for report in bench.reports), "the start")
         moved = [ScenarioShare(s.scenario, 200 * NS_PER_MS, s.slots, s.vu_slots) for s in bench.shares()]
-        bench.run.reshare(moved)
+        bench.run.reshare(moved, (), 0)
         await bench.until_done()
         assert bench.ledger("o").planned == 21  # marks at 0.20, 0.21, … 0.40 s
-        bench.run.reshare(moved)  # the run is over: ignored
+        bench.run.reshare(moved, (), 0)  # the run is over: ignored
         bench.run.stop(graceful=True, cause="late")
 
     run_on_loop(main())
@@ -331,7 +332,7 @@ def test_shares_that_come_before_the_start_hold_from_it() -> None:
         bench = RunBench({"o": OPEN, "c": CLOSED}, {"o": short, "c": short})
         bench.run.arm(nothing_of(bench.shares()))
         bench.run.start(boottime_ns() + 50 * NS_PER_MS)
-        bench.run.reshare(bench.shares())
+        bench.run.reshare(bench.shares(), (), 0)
         await bench.until_done()
         assert bench.ledger("o").planned == 20
         assert bench.ledger("c").started >= 2
@@ -342,3 +343,23 @@ def test_shares_that_come_before_the_start_hold_from_it() -> None:
 def nothing_of(shares: list[ScenarioShare]) -> list[ScenarioShare]:
     """Shares of the same scenarios that own nothing."""
     return [ScenarioShare(s.scenario, 0, bytes(len(s.slots)), bytes(len(s.vu_slots))) for s in shares]
+
+
+def test_a_run_that_was_paused_is_joined_after_its_planned_end() -> None:
+    async def main() -> None:
+        bench = RunBench({"o": OPEN, "c": CLOSED}, {"o": short, "c": short})
+        start_ns = boottime_ns() - NS_PER_S  # 0.8 s after the planned end
+        pause, resume = Change(100 * NS_PER_MS, ChangeKind.PAUSE), Change(1_200 * NS_PER_MS, ChangeKind.RESUME)
+        bench.run.arm(nothing_of(bench.shares()))
+        bench.run.start(start_ns)
+        bench.words[REVISION] = 1  # the order is on its way
+        await until(lambda: any(isinstance(report, WorkerStarted) for report in bench.reports), "the start")
+        assert not bench.done.is_set()
+        moved = [ScenarioShare(s.scenario, 1_200 * NS_PER_MS, s.slots, s.vu_slots) for s in bench.shares()]
+        bench.run.reshare(moved, [pause, resume], 1)
+        done = await bench.until_done()
+        assert done.cause == ""
+        assert bench.ledger("o").planned == 10  # those of 0.11 … 0.20 s, 1.1 s later
+        assert bench.ledger("c").started >= 2
+
+    run_on_loop(main())

@@ -63,7 +63,7 @@ def test_vus_are_a_gauge_and_a_sum() -> None:
     names = {new.id: (new.metric, dict(new.tags)["scenario"]) for new in made.new_series}
     gauges = {names[id_]: last for one in made.slices for id_, last, _, _ in one.gauges}
     assert gauges == {("vus", "a"): 1, ("vus_max", "a"): 3, ("vus", "b"): 4, ("vus_max", "b"): 4}
-    assert made.vus == 7
+    assert made.vus == 5
 
 
 def test_the_worst_lateness_of_the_loop_is_told_once() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from loadr import check
 from loadr.engine.feeders import Feeder
 from loadr.engine.vu import Vu
+from loadr.masking import Secrets
 from support.flows import NotedHttp, new_scenario, new_vu
 
 
@@ -95,3 +97,12 @@ def test_a_check_can_be_made_on_the_vu_itself() -> None:
     scenario = new_scenario()
     check(new_vu(NotedHttp(), scenario), "it holds", True)
     assert scenario.check("it holds").passes == 1
+
+
+def test_secrets_are_at_hand_by_name_and_do_not_show() -> None:
+    secrets = Secrets({"KEY": "hunter2"})
+    http: Any = NotedHttp()
+    vu = Vu(0, http, new_scenario(), env={}, feeders={}, stream=0, open_model=True, secrets=secrets)
+    assert vu.secret["KEY"] == "hunter2" and "hunter2" not in repr(vu.secret)
+    with pytest.raises(KeyError):
+        vu.secret["OTHER"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from loadr.metrics.cap import OTHER, SeriesCap
 from loadr.metrics.delta import CounterDelta, GaugeDelta, IntervalDelta
-from loadr.metrics.series import Kind, SeriesKey, series
+from loadr.metrics.series import MAX_TAG_CHARACTERS, Kind, SeriesKey, series
 
 OTHER_REQS = SeriesKey("http_reqs", Kind.COUNTER, OTHER)
 
@@ -62,3 +62,16 @@ def test_a_folded_interval_has_the_same_sums_and_leaves_the_original_alone() -> 
     )
     assert interval.values[reqs(2)] == CounterDelta(100)
     assert dict(cap.folded) == {"http_reqs": 3, "other_gauge": 3}
+
+
+def test_a_tag_that_is_too_long_for_a_message_is_cut_and_what_becomes_one_is_added_up() -> None:
+    long = "https://shop.example/" + "x" * MAX_TAG_CHARACTERS
+    keys = [series("http_reqs", Kind.COUNTER, name=long + end) for end in "ab"]
+    cap = SeriesCap()
+    (kept,) = {cap.admit(key) for key in keys}
+    assert kept.tags == (("name", long[: MAX_TAG_CHARACTERS - 1] + "…"),)
+    interval = IntervalDelta(0, 1, {key: CounterDelta(2) for key in keys})
+    assert cap.fold(interval).values == {kept: CounterDelta(4)}
+    assert cap.folded.total() == 0
+    fits = series("http_reqs", Kind.COUNTER, name="x" * MAX_TAG_CHARACTERS)
+    assert cap.admit(fits) == fits

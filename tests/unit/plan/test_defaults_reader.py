@@ -40,7 +40,7 @@ FAULTS = [
         [
             'headers.accept: must be text, and is 1 -> put it in quotes: "1"',
             "headers[\"x y\"]: 'x y' can not be the name of a header -> ",
-            "headers.token: unknown name 'users' -> known here: vu, iteration, env, random",
+            "headers.token: unknown name 'users' -> known here: vu, iteration, env, secret, random",
         ],
     ),
     ("{ tls_ca: ca.pem }", ["tls_ca: there is no file ca.pem -> its folder has no .pem file"]),

@@ -94,7 +94,6 @@ def test_what_can_be_built_is_built():
 
 
 def test_keys_are_those_that_people_write():
-    assert keys_of(DataSet) == ["file", "mode", "on_end"]
     assert "uses" not in keys_of(ConstantVus)
     assert "duration" in keys_of(ConstantVus)
     assert {"env", "tags", "files"}.isdisjoint(keys_of(Plan))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -56,9 +57,10 @@ def test_files_are_listed_by_name_with_size_and_digest(plan_files, desk):
     desk.write("a/b.csv", "x")
     for name in ("users.csv", "a/b.csv", "users.csv"):
         plan_files.add(*plan_files.locate(name))
-    assert [file.path for file in plan_files.listed] == ["a/b.csv", "users.csv"]
-    assert plan_files.listed[0].size_bytes == 1
-    assert plan_files.listed[0].sha256 == hashlib.sha256(b"x").hexdigest()
+    listed = plan_files.listed()
+    assert [file.path for file in listed] == ["a/b.csv", "users.csv"]
+    assert listed[0].size_bytes == 1
+    assert listed[0].sha256 == hashlib.sha256(b"x").hexdigest()
     assert plan_files.paths == {"users.csv": desk.folder / "users.csv", "a/b.csv": desk.folder / "a/b.csv"}
 
 
@@ -69,16 +71,54 @@ def test_names_that_differ_in_case_only_are_refused(plan_files, desk):
         plan_files.add(*plan_files.locate("Users.csv"))
 
 
-def test_more_than_the_quota_is_refused_by_name(plan_files, desk, monkeypatch):
+def test_more_than_the_quota_is_refused_with_the_quota_and_the_largest(plan_files, desk, monkeypatch):
     monkeypatch.setattr(files, "MAX_TOTAL_BYTES", 2 * 1024 * 1024)
+    for name, size in (("a.csv", 1_200_000), ("b.csv", 1_300_000), ("c.csv", 3_000_000)):
+        desk.write(name, b"x" * size)
+    with pytest.raises(FileRefused, match=r"c\.csv has 3,000,000 bytes; the quota of all files is 2 MiB"):
+        plan_files.add(*plan_files.locate("c.csv"))
     for name in ("a.csv", "b.csv"):
-        desk.write(name, b"x" * 1_200_000)
-    plan_files.add(*plan_files.locate("a.csv"))
+        plan_files.add(*plan_files.locate(name))
     with pytest.raises(FileRefused) as caught:
-        plan_files.add(*plan_files.locate("b.csv"))
+        plan_files.check_quota()
     assert caught.value.message == (
-        "with b.csv (1,200,000 bytes) the files of the plan are over the quota of 2 MiB"
+        "the files of the plan have 2,500,000 bytes; the quota is 2 MiB; "
+        "the largest: b.csv (1,300,000 bytes), a.csv (1,200,000 bytes)"
     )
+    assert "corpus" in caught.value.hint
+
+
+def test_too_many_files_are_refused(plan_files, desk, monkeypatch):
+    monkeypatch.setattr(files, "MAX_FILES", 1)
+    for name in ("a.csv", "b.csv"):
+        desk.write(name, "")
+        plan_files.add(*plan_files.locate(name))
+    with pytest.raises(FileRefused, match="the plan has 2 files; at most 1 can travel"):
+        plan_files.check_quota()
+
+
+def test_a_symbolic_link_may_stay_in_the_folder_and_not_leave_it(tmp_path_factory, plan_files, desk):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.csv").write_text("x")
+    (desk.folder / "inside.csv").symlink_to("users.csv")
+    (desk.folder / "out.csv").symlink_to(outside / "secret.csv")
+    (desk.folder / "away").symlink_to(outside)
+    (desk.folder / "nothing.csv").symlink_to("gone.csv")
+    (desk.folder / "loop.csv").symlink_to("loop.csv")
+    plan_files.add(*plan_files.locate("inside.csv"))
+    assert plan_files.listed()[0].size_bytes == len((desk.folder / "users.csv").read_bytes())
+    for name in ("out.csv", "away/secret.csv"):
+        with pytest.raises(FileRefused, match="leads out of the folder of the plan by a symbolic link"):
+            plan_files.add(*plan_files.locate(name))
+    for name in ("nothing.csv", "loop.csv"):
+        with pytest.raises(FileRefused, match="is a symbolic link to nothing"):
+            plan_files.add(name, desk.folder / name)
+
+
+def test_what_is_no_file_is_refused_without_being_opened(plan_files, desk):
+    os.mkfifo(desk.folder / "pipe")
+    with pytest.raises(FileRefused, match="pipe is no ordinary file"):
+        plan_files.add("pipe", desk.folder / "pipe")
 
 
 def test_a_file_that_vanished_is_refused(plan_files, desk):

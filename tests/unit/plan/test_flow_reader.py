@@ -81,7 +81,7 @@ FAULTS = [
             "[0].request.json.a[1]: nan can not be written as JSON -> use a finite number, or null",
             "[0].request.json.b: the number needs more than 64 bits -> put it in quotes",
             "[0].request.json.c${x}: a key can not hold ${…} -> only values can",
-            "[0].request.json.c${x}: unknown name 'y' -> known here: vu, iteration, env, random, users",
+            "[0].request.json.c${x}: unknown name 'y' -> known here: vu, iteration, env, secret, random, users",
         ],
     ),
     (

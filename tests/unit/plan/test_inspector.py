@@ -37,7 +37,7 @@ def test_everything_declared_comes_back_though_the_script_prints(desk):
     )
     assert look.executor is None
     users = declared.data["users"]
-    assert (users.file, users.mode, users.on_end, users.line) == ("users.csv", "unique", "recycle", 5)
+    assert users.settings == {"file": "users.csv", "mode": "unique", "on_end": "recycle"} and users.line == 5
     assert declared.thresholds == {"http_reqs": ["count>1"]}
     assert declared.options == {"base_url": "http://x"}
     assert declared.lines == {"thresholds": 6, "options": 7}

@@ -274,3 +274,31 @@ def test_a_damaged_plan_is_a_plan_or_faults_in_words(desk, at, length, insert):
     desk.write("buy.py", BUY)
     content = SHOP.replace("    script: buy.py\n", "    flow: [ think: 1s ]\n").encode()
     load_or_refuse(desk, content[:at] + insert + content[at + length :])
+
+
+SECRET = """
+defaults: { http: { base_url: "http://x/", headers: { a: "${secret.TOKEN}" } } }
+scenarios:
+  a:
+    executor: constant-vus
+    vus: 1
+    duration: 1s
+    flow: [ { request: { get: "/${secret.KEY}" } } ]
+"""
+
+
+def test_secrets_stay_references_in_the_plan_and_must_be_at_hand_if_anybody_knows(desk):
+    plan = desk.load(SECRET).plan
+    assert b"${secret.KEY}" in plan.canonical_json()
+    assert desk.load(SECRET, secrets=("KEY", "TOKEN")).plan.scenarios == plan.scenarios
+    with pytest.raises(PlanInvalid) as caught:
+        desk.load(SECRET, secrets=("KEI",))
+    told = {(fault.line, fault.message): fault.hint for fault in caught.value.faults}
+    assert set(told) == {(2, "secret.TOKEN was not given"), (8, "secret.KEY was not given")}
+    assert "did you mean secret.KEI?" in told[8, "secret.KEY was not given"]
+
+
+def test_a_base_url_can_not_be_secret(desk):
+    with pytest.raises(PlanInvalid) as caught:
+        desk.load(SECRET.replace("http://x/", "http://${secret.HOST}/"))
+    assert "base_url is the same for all" in caught.value.faults[0].message

@@ -52,7 +52,7 @@ FAULTS = [
             "3:14: data.b.file: ../b.csv leaves the folder of the plan"
             " -> put the file beside the plan or below it",
             "4:14: data.c.file: /etc/passwd is an absolute path -> name it relative to the folder of the plan",
-            "5:3: data.d.file: the key 'file' is missing -> ",
+            "5:3: data.d.file: the key 'file' is missing -> name a file, or a corpus on the agents' disks",
             "6:12: scenarios: must not be empty -> write at least one",
         ],
     ),
@@ -162,6 +162,16 @@ def test_every_fault_of_a_plan_is_told_at_once_from_top_to_bottom(desk):
         "13:26: thresholds.http_reqs: http_reqs is a counter and has no 'med'",
         "ragged.csv:2:1: data.rows.file: this line has 1 field, the header has 2",
     ]
+
+
+def test_a_wrong_mode_does_not_hide_a_file_that_is_not_there(desk):
+    data = "data: { users: { file: nobody.csv, mode: uniqe } }\n"
+    faults = desk.faults(
+        f"{data}scenarios: {{ a: {{ executor: constant-vus, vus: 1, duration: 1s, {VALID_FLOW} }} }}\n"
+    )
+    assert len(faults) == 2
+    assert any("data.users.mode" in fault and "uniqe" in fault for fault in faults)
+    assert any("data.users.file: there is no file nobody.csv" in fault for fault in faults)
 
 
 def test_a_wrong_base_url_is_told_once_and_not_for_each_relative_url(desk):

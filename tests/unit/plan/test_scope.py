@@ -35,7 +35,7 @@ def test_what_is_known_may_be_used(text):
     [
         ("${usrs.name}", ("unknown name 'usrs'", "did you mean 'users'?")),
         ("${itm}", ("unknown name 'itm'", "did you mean 'item'?")),
-        ("${zzz}", ("unknown name 'zzz'", "known here: vu, iteration, env, random, users, unread, item")),
+        ("${zzz}", ("unknown name 'zzz'", "known here: vu, iteration, env, secret, random, users, unread, item")),
         ("${users.nam}", ("users has no column 'nam'", "did you mean 'name'?")),
         ("${users['nam']}", ("users has no column 'nam'", "did you mean 'name'?")),
         ("${users[item]}", ("users[…] needs a fixed name in quotes", 'write users["name"]')),
@@ -51,7 +51,9 @@ def test_what_is_known_may_be_used(text):
         ("${vu}", ("'vu' is not a value by itself", "write vu.id")),
         ("${vu.name}", ("vu has no field 'name'", "write vu.id")),
         ("${[random]}", ("'random' is not a value by itself", "write random.randint(1, 20)")),
-        ("${secret.token}", ("'secret' is not supported yet", "use env.KEY, and pass it with -e KEY=VALUE")),
+        ("${secret}", ("'secret' is not a value by itself", "write secret.NAME")),
+        ("${secret[1]}", ("secret[…] needs a fixed name in quotes", 'write secret["name"]')),
+        ("${secret.PIN + 1}", ("secret.PIN is text, not a number", "write int(secret.PIN) or float(secret.PIN)")),
         (
             "${response.status}",
             ("'response' is known in the checks of a request only", "extract what you need of it"),

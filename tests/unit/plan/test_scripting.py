@@ -148,8 +148,8 @@ def test_data_is_named_after_its_file():
         users = data.csv("big users-1.csv", mode="unique", on_end="recycle")
         items = data.csv("shop/items.csv", name="stock")
     assert declared.data == {"big_users_1": users, "stock": items}
-    assert (users.file, users.mode, users.on_end) == ("big users-1.csv", "unique", "recycle")
-    assert (items.mode, items.on_end) == ("random", "stop")
+    assert users.settings == {"file": "big users-1.csv", "mode": "unique", "on_end": "recycle"}
+    assert items.settings == {"file": "shop/items.csv", "mode": "random", "on_end": "stop"}
     assert items.line == users.line + 1
 
 

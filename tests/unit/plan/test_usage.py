@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadr.plan.model import ConstantArrivalRate, DataSet, Plan
-from loadr.plan.usage import rows_limit, unique_users
+from loadr.plan.usage import rows_limit, secrets_of, unique_users
 
 
 def plan_of(rows: int, users: int, on_end: str = "stop", mode: str = "unique") -> Plan:
@@ -55,3 +55,18 @@ def test_a_scenario_without_data_has_no_limit_and_the_smallest_of_several_counts
         }
     )
     assert rows_limit(more, "s0") == 2
+
+
+def test_secrets_are_found_wherever_an_expression_of_the_plan_stands():
+    request = {
+        "method": "POST",
+        "url": "/x/${secret.URL}/secret.text",
+        "headers": {"a": "${secret['HEADER']}"},
+        "json": {"deep": [{"k": "${int(secret.BODY) + len(secret.BODY)}"}]},
+        "check": {"ok": "${response.text == secret.CHECK}"},
+    }
+    scenario = {"executor": "constant-vus", "vus": 1, "duration": "1s", "flow": [{"request": request}]}
+    defaults = {"http": {"headers": {"b": "Bearer ${secret.DEFAULT}"}}}
+    plan = Plan.model_validate({"scenarios": {"s": scenario}, "defaults": defaults})
+    assert secrets_of(plan) == ("BODY", "CHECK", "DEFAULT", "HEADER", "URL")
+    assert secrets_of(plan_of(1, 1)) == ()

@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
+from loadr.metrics.histogram import Histogram
 from loadr.report.figures import (
+    MEANINGS,
     clean,
     clip,
     count,
@@ -14,6 +17,7 @@ from loadr.report.figures import (
     vus,
     whole_seconds,
 )
+from loadr.units import NS_PER_MS
 from loadr.verdict.model import MetricLine, ThresholdResult
 
 
@@ -35,6 +39,28 @@ def test_milliseconds_are_told_with_three_digits(value, text: str) -> None:
 
 def test_a_weak_percentile_is_marked() -> None:
     assert ms(12.0, weak=True) == "~12.0ms"
+
+
+def test_what_histograms_can_not_tell_apart_gets_no_digits() -> None:
+    lowest = (
+        Histogram.of(np.full(1000, 450)).quantile_ns(0.99),
+        Histogram.of(np.array([450, 5000])).quantile_ns(0.5),
+    )
+    assert [ms(ns / NS_PER_MS) for ns in lowest] == ["<1µs", "<1µs"]
+    assert ms(0.000999, weak=True) == "~<1µs"
+    assert ms(0.001) == "1.00µs"
+
+
+def test_a_duration_that_was_always_zero_is_one_phrase() -> None:
+    names = ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)")
+    line = MetricLine(
+        name="http_req_receiving", kind="trend", values={**dict.fromkeys(names, 0.0), "count": 8536.0}
+    )
+    assert metric_pieces(line) == ["0s in all 8,536"]
+
+
+def test_every_meaning_fits_a_line_of_the_console() -> None:
+    assert max(map(len, meanings(MEANINGS))) <= 76
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (1234567, "1,234,567"), (0.123456, "0.123")])

@@ -39,7 +39,7 @@ def test_the_page_is_well_formed_and_has_every_section(eventful_run) -> None:
     page = Page(render_html(eventful_run.summary()))
     assert page.open == []
     for title in (
-        "What limits trust", "Thresholds", "Rate over time", "Response time over time", "Failures over time",
+        "What limits trust", "Thresholds", "Rate over time", "Duration over time", "Failures over time",
         "VUs over time", "Requests", "Errors", "Checks", "Agents", "Iterations", "All metrics",
     ):  # fmt: skip
         assert title in page.text
@@ -119,3 +119,13 @@ def test_a_run_that_never_started_has_a_page(new_run) -> None:
 def test_a_run_without_requests_has_a_page(new_run) -> None:
     page = Page(render_html(new_run(thresholds={"http_req_duration": ["p(95)<1"]}).summary(3.0)))
     assert page.open == [] and "no data" in page.text
+
+
+def test_a_pause_and_a_loss_are_shaded_in_the_charts(eventful_run) -> None:
+    summary = eventful_run.summary()
+    agents = [msgspec.structs.replace(summary.agents[0], lost_at_s=1.5, covered_at_s=2.0, last_acked_s=1)]
+    timeline = [msgspec.structs.replace(point, paused=point.t0_s == 0) for point in summary.timeline]
+    page = render_html(msgspec.structs.replace(summary, agents=agents, timeline=timeline))
+    assert page.count('class="mark m-pause"') == page.count('class="mark m-loss"') == 2
+    assert "its share was nobody&#x27;s until 2.0 s" in page
+    assert "m-pause" not in render_html(summary).split("</style>")[1]

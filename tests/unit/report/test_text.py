@@ -46,7 +46,7 @@ def test_k6s_metrics_stand_under_k6s_names(eventful_run) -> None:
 
 def test_it_says_what_each_duration_measures_and_only_of_those_that_are_there(eventful_run, new_run) -> None:
     text = render_text(eventful_run.summary())
-    assert "http_req_duration: from sending to the last byte" in text and "http_req_total: and" not in text
+    assert "http_req_duration: from sending to the last byte" in text and "http_req_total: http" not in text
     assert "from sending" not in render_text(new_run().summary(1.0))
 
 

@@ -262,3 +262,28 @@ def test_an_owner_of_little_gets_little_at_a_time() -> None:
     chunk = cursor.next_chunk()
     assert chunk is not None
     assert len(chunk[0]) == CHUNK // 1024 * len(from_bitmap(share.slots))
+
+
+def test_below_its_first_iteration_a_share_takes_nothing_and_leaves_what_was_owned_before() -> None:
+    plan = plan_of(constant(rate=1000, duration="2s"))
+    everything = to_bitmap(range(1024), 1024)
+    half = to_bitmap(range(512), 1024)
+    nothing = to_bitmap([], 1024)
+    at_ns, first = NS_PER_S // 2, 1200  # planned at 1.2 s
+    taker = owned(
+        plan, [ScenarioShare("browse", 0, half), ScenarioShare("browse", at_ns, everything, b"", first)]
+    )
+    giver = owned(
+        plan, [ScenarioShare("browse", 0, everything), ScenarioShare("browse", at_ns, nothing, b"", first)]
+    )
+    assert [k for k, _ in giver] == list(range(first))
+    assert [k for k, _ in taker if k >= first] == list(range(first, 2000))
+    alone = [k for k, _ in owned(plan, [ScenarioShare("browse", 0, half)])]
+    assert [k for k, _ in taker if k < first] == [k for k in alone if k < first]
+
+
+def test_of_a_share_that_holds_from_a_late_iteration_nothing_is_owned_early() -> None:
+    plan = plan_of(constant(rate=1000, duration="20s"))
+    everything = to_bitmap(range(1024), 1024)
+    late = owned(plan, [ScenarioShare("browse", 0, everything, b"", 9000)])
+    assert [k for k, _ in late] == list(range(9000, 20000))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from loadr.plan.model import ConstantArrivalRate, ConstantVus, OpenScenario, RampingArrivalRate
 from loadr.schedule.arrivals import Arrivals
-from loadr.schedule.course import NEVER_RUN_NS, Change, ChangeKind, Pause, course_of
+from loadr.schedule.change import NEVER_RUN_NS, Change, ChangeKind, Pause
+from loadr.schedule.course import course_of
 from loadr.units import NS_PER_S
 
 S = NS_PER_S

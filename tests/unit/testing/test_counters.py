@@ -18,14 +18,16 @@ def test_requests_are_counted_by_path_and_second() -> None:
     assert seen["by_path"] == {"GET /a": 3, "GET /b": 1}
     assert seen["per_second"] == {"0": 2, "1": 1, "3": 1}
     assert seen["arrivals_ns"] == [1, NS_PER_S - 1, NS_PER_S, 3 * NS_PER_S]
+    assert seen["arrival_paths"] == ["GET /a", "GET /b", "GET /a", "GET /a"]
     assert json.loads(json.dumps(seen)) == seen
 
 
 def test_the_last_arrivals_are_kept() -> None:
     counters = TargetCounters(record_arrivals=3)
     for ns in range(10):
-        counters.arrived("GET /", ns)
+        counters.arrived(f"GET /{ns}", ns)
     assert list(counters.arrivals_ns) == [7, 8, 9]
+    assert list(counters.arrival_paths) == ["GET /7", "GET /8", "GET /9"]
     assert counters.total == 10
 
 

@@ -15,17 +15,22 @@ from hypothesis import strategies as st
 
 from loadr.coordination import messages as m
 from loadr.errors import InternalFault, PeerFault
+from loadr.masking import Secrets
 from loadr.metrics.series import Kind
+from loadr.schedule.change import Change
 from loadr.schedule.share import ScenarioShare
 from loadr.transport import codec
 from loadr.transport.codec import (
     MAX_MESSAGE_BYTES,
+    MAX_PACKED,
     MessageTooLarge,
     Unknown,
     decode_agent,
     decode_controller,
     encode_agent,
     encode_controller,
+    pack_agent,
+    unpack_agent,
 )
 from loadr.transport.generated import coordination_pb2 as pb
 
@@ -39,6 +44,8 @@ def values_of(cls: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
     """Every value that the field ``name`` of ``cls`` may hold."""
     if name in codec._NAMES:
         return st.text(min_size=1, max_size=8)
+    if cls is Change and name == "value":
+        return st.sampled_from(["", "0", "150", "0.5", "12.25"])
     if name == "digest":
         return st.binary(min_size=32, max_size=32).map(bytes.hex)
     if (cls, name) in codec._COUNTED_FROM_ONE:
@@ -53,6 +60,8 @@ def values_of(cls: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
 
 
 def values_of_type(hint: Any) -> st.SearchStrategy[Any]:
+    if hint is Secrets:
+        return st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3).map(Secrets)
     if is_dataclass(hint):
         return messages(hint)
     if isinstance(hint, UnionType):
@@ -135,7 +144,8 @@ def test_the_proto_has_the_same_messages_and_fields_as_the_classes() -> None:
 
 @pytest.mark.parametrize("envelope", ["AgentMessage", "ControllerMessage", "WireDelta"])
 def test_an_envelope_carries_exactly_the_classes_of_its_union(envelope: str) -> None:
-    bodies = {f.message_type.name for f in pb.DESCRIPTOR.message_types_by_name[envelope].fields}
+    (oneof,) = pb.DESCRIPTOR.message_types_by_name[envelope].oneofs
+    bodies = {f.message_type.name for f in oneof.fields}
     assert bodies == {cls.__name__ for cls in get_args(getattr(m, envelope))}
 
 
@@ -211,6 +221,35 @@ def test_a_malformed_message_is_a_fault_of_the_peer_that_names_the_field(wire: A
         decode_agent(wire.SerializeToString())
 
 
+BEAT, BATCH = m.AgentBeat(1, 5), m.Metrics("r", 1, 1, (), ())
+
+
+def test_messages_that_are_packed_into_one_come_out_in_order() -> None:
+    for several in ([BEAT], [BEAT, BATCH], [BEAT, BATCH, m.Goodbye("x" * 300, True)]):
+        assert unpack_agent(pack_agent([encode_agent(each) for each in several]), Unknown()) == several
+
+
+def test_what_is_unknown_among_packed_messages_is_counted_and_left_out() -> None:
+    field_99 = b"\x9a\x06\x00"
+    unknown = Unknown()
+    assert unpack_agent(pack_agent([field_99, encode_agent(BATCH), field_99]), unknown) == [BATCH]
+    assert unknown.count == 2
+
+
+def test_a_fault_in_any_of_the_packed_messages_is_a_fault_of_the_peer() -> None:
+    bad = pb.AgentMessage(prepared=pb.Prepared()).SerializeToString()
+    with pytest.raises(PeerFault, match=r"Prepared\.run_id"):
+        unpack_agent(pack_agent([encode_agent(BEAT), bad]), Unknown())
+
+
+def test_neither_too_many_messages_in_one_nor_nested_ones_are_taken() -> None:
+    beat = encode_agent(BEAT)
+    assert len(unpack_agent(pack_agent([beat] * MAX_PACKED), Unknown())) == MAX_PACKED
+    for wrong in ([beat] * (MAX_PACKED + 1), [beat, pack_agent([beat, beat])]):
+        with pytest.raises(PeerFault, match="carries more than 15 others, or others that carry others"):
+            unpack_agent(pack_agent(wrong), Unknown())
+
+
 def test_a_chunk_over_64_kib_is_a_fault_of_the_peer() -> None:
     wire = pb.ControllerMessage(file_chunk=pb.FileChunk(run_id="r", digest=DIGEST, data=bytes(65537)))
     with pytest.raises(PeerFault, match=r"FileChunk.data has 65537 bytes"):
@@ -234,3 +273,9 @@ def test_a_message_over_the_limit_is_refused_when_it_comes() -> None:
 def test_a_value_that_does_not_fit_the_wire_is_our_own_fault(message: Any) -> None:
     with pytest.raises(InternalFault, match="can not be encoded"):
         encode_agent(message)
+
+
+def test_a_registration_as_long_as_a_book_is_refused_before_it_is_looked_into() -> None:
+    register = m.Register(1, 1, "a", "a", "a/1", "1.0", 1, 1, 1, labels={"k": "v" * codec.MAX_REGISTER_BYTES})
+    with pytest.raises(PeerFault, match="over the limit of 262144"):
+        decode_agent(encode_agent(register))

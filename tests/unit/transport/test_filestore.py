@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -123,3 +124,15 @@ def test_the_uploads_used_longest_ago_make_room(tmp_path: Path) -> None:
     with pytest.raises(FleetFault, match="over the 100 that the controller keeps"):
         uploads.put("dd", bytes(101))
     assert {path.name for path in tmp_path.iterdir()} == {"aa", "cc"}
+
+
+def test_an_upload_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    uploads = Uploads(tmp_path / "uploads", 10**6)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FleetFault, match="can not keep a file: No space left on device"):
+        uploads.put("a" * 64, b"abc")
+    assert [path for path in tmp_path.rglob("*") if path.name != "uploads"] == []

@@ -114,7 +114,7 @@ def test_a_full_queue_ends_the_link() -> None:
 def test_a_write_that_stalls_ends_the_link() -> None:
     async def main() -> None:
         agent, controller = memory_pair(limits=LinkLimits(stall_s=0.05, received_messages=1))
-        for number in range(1, 101):
+        for number in range(1, 1001):
             agent.send(m.AgentBeat(number, 0))
         await collect(agent)
         assert agent.reason.startswith("the peer takes no more")

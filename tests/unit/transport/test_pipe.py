@@ -86,6 +86,19 @@ def test_an_outbox_says_when_it_is_full_by_count_or_by_bytes() -> None:
     asyncio.run(main())
 
 
+def test_what_waits_together_comes_together_while_it_is_small_and_little() -> None:
+    async def main() -> None:
+        outbox = make_outbox()
+        for priority, data in ((2, b"bulk"), (1, b"one"), (1, b"two"), (2, bytes(60)), (2, b"last")):
+            assert outbox.put(priority, data)
+        assert await outbox.get_several(2, 50) == [b"one", b"two"]
+        assert await outbox.get_several(9, 50) == [b"bulk"]
+        assert await outbox.get_several(9, 50) == [bytes(60)], "alone it may be of any size"
+        assert await outbox.get_several(9, 50) == [b"last"]
+
+    asyncio.run(main())
+
+
 def test_a_closed_outbox_takes_nothing_more() -> None:
     async def main() -> None:
         outbox = make_outbox()

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadr.coordination.messages import FaultKind, FileChunk, ManifestFile
-from loadr.transport.sandbox import ChunkProgress, Sandbox, SandboxFault
+from loadr.transport.cache import SandboxFault
+from loadr.transport.sandbox import ChunkProgress, Sandbox
 
 QUOTA = 1_000_000
 BIG = bytes(range(256)) * 600  # 153,600 bytes: three chunks
@@ -81,6 +82,7 @@ def test_contents_are_kept_for_later_runs_and_processes(tmp_path: Path) -> None:
         first.store(chunk)
     first.forget("r1")
     assert first.open("r2", [remote("other.bin", BIG)]) == []
+    first.close()
     second = Sandbox(tmp_path, QUOTA)
     assert not (tmp_path / "runs" / "r2").exists()
     assert second.open("r3", [remote("big.bin", BIG)]) == []
@@ -127,8 +129,8 @@ def test_forgetting_removes_the_folder_and_what_was_half_received(tmp_path: Path
         ([inline("e\0vil", b"x")], "can not be seen"),
         ([inline("a", b"x"), inline("A", b"y")], "collide"),
         ([inline(f"f{n}", b"") for n in range(1000)], "1001 files"),
-        ([remote("a", bytes(QUOTA)), inline("b", b"x")], "the quota here is 1000000"),
-        ([ManifestFile("a", 2**62, "ab" * 32)], "the quota here is 1000000"),
+        ([remote("a", bytes(QUOTA)), inline("b", b"x")], "the quota here is 1 MB"),
+        ([ManifestFile("a", 2**62, "ab" * 32)], "the quota here is 1 MB"),
         ([ManifestFile("a", 3, digest_of(b"x"), b"x")], "announced with 3 bytes and has 1"),
         ([ManifestFile("a", 1, "../../evil", b"x")], "no SHA-256"),
         ([ManifestFile("a", 1, "ab" * 32), ManifestFile("b", 2, "ab" * 32)], "of another size"),
@@ -184,12 +186,14 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     assert everything_in(outside) == {}
 
 
-def test_a_file_in_the_way_is_not_overwritten(sandbox: Sandbox) -> None:
+def test_a_file_in_the_way_is_not_overwritten(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.open("r1", [remote("users.csv", b"abc")])
-    (sandbox.folder("r1") / "users.csv").write_bytes(b"mine")
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    (sandbox.folder("r1") / "users.csv").hardlink_to(mine)
     with pytest.raises(SandboxFault, match="stands in the way"):
         sandbox.store(FileChunk("r1", digest_of(b"abc"), 0, b"abc"))
-    assert everything_in(sandbox.folder("r1")) == {"users.csv": b"mine"}
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_kept_content_that_is_a_link_is_not_trusted(tmp_path: Path) -> None:
@@ -214,15 +218,30 @@ def test_contents_of_no_run_make_room_and_those_of_a_run_stay(tmp_path: Path) ->
     assert everything_in(sandbox.folder("now")) == {"b": b"b" * 60}
 
 
-def test_a_full_disk_is_a_fault_of_the_disk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_left_as_it_was(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    sandbox.open("r1", [remote("a", b"abc")])
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(SandboxFault, match="No space left on device") as caught:
+    sandbox.open("r1", [inline("first", b"xyz"), remote("a", b"abc")])
+    with monkeypatch.context() as broken, pytest.raises(SandboxFault, match="No space left on device") as caught:
+        broken.setattr(Path, "open", full)
         sandbox.store(FileChunk("r1", digest_of(b"abc"), 0, b"abc"))
     assert caught.value.kind is FaultKind.DISK
+    assert "--work-dir on a larger disk" in caught.value.hint
+    assert everything_in(tmp_path) == {}, "what had come for the run is gone, too"
+
+
+def test_a_folder_belongs_to_one_agent_at_a_time(tmp_path: Path) -> None:
+    first = Sandbox(tmp_path, QUOTA)
+    first.open("r1", [inline("a", b"a")])
+    with pytest.raises(SandboxFault, match="another agent uses the folder") as caught:
+        Sandbox(tmp_path, QUOTA)
+    assert "a --work-dir of its own" in caught.value.hint
+    assert everything_in(first.folder("r1")) == {"a": b"a"}
+    first.close()
+    Sandbox(tmp_path, QUOTA)
 
 
 def test_a_root_that_can_not_be_made_is_a_fault_of_the_disk(tmp_path: Path) -> None:
@@ -251,3 +270,25 @@ def test_whatever_the_names_are_nothing_is_written_outside(
         assert everything_in(sandbox.folder("r1")) == contents
     assert {p.name for p in base.iterdir()} == {"work"}
     assert {p.name for p in (base / "work").iterdir()} == {"objects", "incoming", "runs"}
+
+
+def test_a_file_of_the_machine_is_seen_in_a_run_and_stays_when_the_run_is_forgotten(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    corpus = tmp_path / "big.csv"
+    corpus.write_bytes(b"id")
+    sandbox.open("r1", [inline("corpora/other", b"x")])
+    sandbox.link("r1", "corpora/big", corpus)
+    assert everything_in(sandbox.folder("r1")) == {"corpora/big": b"id", "corpora/other": b"x"}
+    with pytest.raises(SandboxFault, match="stands in the way"):
+        sandbox.link("r1", "corpora/other", corpus)
+    sandbox.forget("r1")
+    assert corpus.read_bytes() == b"id"
+
+
+def test_the_root_may_be_a_link_to_a_larger_disk(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "work").symlink_to("disk")
+    sandbox = Sandbox(tmp_path / "work", QUOTA)
+    sandbox.open("r1", [inline("a", b"x")])
+    assert everything_in(tmp_path / "disk" / "runs") == {"r1/a": b"x"}

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from loadr.coordination import messages as m
-from loadr.transport.codec import decode_controller, encode_agent, encode_controller
+from loadr.transport.codec import (
+    Unknown,
+    encode_agent,
+    encode_controller,
+    pack_agent,
+    unpack_agent,
+    unpack_controller,
+)
 from loadr.transport.stream_link import LinkLimits, PeerFacts, StreamLink, WireEnd
 
 LIMITS = LinkLimits(queue_messages=20, stall_s=0.05, slowest_bytes_per_s=1e9, close_s=0.1, received_messages=2)
@@ -55,7 +62,7 @@ class HandWire:
 def with_link(test: Callable[[HandWire, AgentSide], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         wire = HandWire()
-        link = AgentSide(wire, PeerFacts("test"), encode=encode_agent, decode=decode_controller, limits=LIMITS)
+        link = AgentSide(wire, PeerFacts("test"), encode=encode_agent, decode=unpack_controller, limits=LIMITS)
         async with asyncio.timeout(5):
             await test(wire, link)
             await link.close("the test is over")
@@ -84,6 +91,26 @@ def test_what_waits_behind_a_slow_write_is_sent_by_priority() -> None:
         assert wire.finished and wire.released == [""]
 
     with_link(test)
+
+
+def test_messages_that_wait_together_are_written_as_one_where_the_link_packs() -> None:
+    async def main() -> None:
+        wire = HandWire()
+        link = AgentSide(
+            wire,
+            PeerFacts("test"),
+            encode=encode_agent,
+            decode=unpack_controller,
+            limits=LIMITS,
+            pack=pack_agent,
+        )
+        batch, beat = m.Metrics("r", 1, 1, (), ()), m.AgentBeat(1, 0)
+        link.send(batch)
+        link.send(beat)
+        await link.close("done")
+        assert [unpack_agent(data, Unknown()) for data in wire.written] == [[beat, batch]]
+
+    asyncio.run(main())
 
 
 def test_a_write_that_stalls_cuts_the_link_and_says_so() -> None:

@@ -31,6 +31,7 @@ class FaultKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAULT_KIND_WORKER: _ClassVar[FaultKind]
     FAULT_KIND_CLOCK: _ClassVar[FaultKind]
     FAULT_KIND_INTERNAL: _ClassVar[FaultKind]
+    FAULT_KIND_CORPUS: _ClassVar[FaultKind]
 
 class RunEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -77,6 +78,7 @@ FAULT_KIND_TIMEOUT: FaultKind
 FAULT_KIND_WORKER: FaultKind
 FAULT_KIND_CLOCK: FaultKind
 FAULT_KIND_INTERNAL: FaultKind
+FAULT_KIND_CORPUS: FaultKind
 RUN_EVENT_KIND_UNSPECIFIED: RunEventKind
 RUN_EVENT_KIND_STARTED: RunEventKind
 RUN_EVENT_KIND_WORKER_LOST: RunEventKind
@@ -97,7 +99,7 @@ CHANGE_KIND_FACTOR: ChangeKind
 CHANGE_KIND_SCALE: ChangeKind
 
 class AgentMessage(_message.Message):
-    __slots__ = ("register", "agent_beat", "metrics", "run_event", "prepared", "armed", "file_request", "goodbye")
+    __slots__ = ("register", "agent_beat", "metrics", "run_event", "prepared", "armed", "file_request", "goodbye", "also")
     REGISTER_FIELD_NUMBER: _ClassVar[int]
     AGENT_BEAT_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +108,7 @@ class AgentMessage(_message.Message):
     ARMED_FIELD_NUMBER: _ClassVar[int]
     FILE_REQUEST_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    ALSO_FIELD_NUMBER: _ClassVar[int]
     register: Register
     agent_beat: AgentBeat
     metrics: Metrics
@@ -114,7 +117,8 @@ class AgentMessage(_message.Message):
     armed: Armed
     file_request: FileRequest
     goodbye: Goodbye
-    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., agent_beat: _Optional[_Union[AgentBeat, _Mapping]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., run_event: _Optional[_Union[RunEvent, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., armed: _Optional[_Union[Armed, _Mapping]] = ..., file_request: _Optional[_Union[FileRequest, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
+    also: _containers.RepeatedCompositeFieldContainer[AgentMessage]
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., agent_beat: _Optional[_Union[AgentBeat, _Mapping]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., run_event: _Optional[_Union[RunEvent, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., armed: _Optional[_Union[Armed, _Mapping]] = ..., file_request: _Optional[_Union[FileRequest, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., also: _Optional[_Iterable[_Union[AgentMessage, _Mapping]]] = ...) -> None: ...
 
 class ControllerMessage(_message.Message):
     __slots__ = ("registered", "refused", "controller_beat", "desired", "assignment", "file_chunk", "drain")
@@ -135,7 +139,7 @@ class ControllerMessage(_message.Message):
     def __init__(self, registered: _Optional[_Union[Registered, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., controller_beat: _Optional[_Union[ControllerBeat, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., assignment: _Optional[_Union[Assignment, _Mapping]] = ..., file_chunk: _Optional[_Union[FileChunk, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class Register(_message.Message):
-    __slots__ = ("protocol_min", "protocol_max", "agent_id", "agent_name", "incarnation", "software_version", "cores", "memory_bytes", "weight", "labels", "features", "active_runs", "last_controller", "wall_unix_ms")
+    __slots__ = ("protocol_min", "protocol_max", "agent_id", "agent_name", "incarnation", "software_version", "cores", "memory_bytes", "weight", "labels", "features", "active_runs", "last_controller", "wall_unix_ms", "token", "corpora")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +161,8 @@ class Register(_message.Message):
     ACTIVE_RUNS_FIELD_NUMBER: _ClassVar[int]
     LAST_CONTROLLER_FIELD_NUMBER: _ClassVar[int]
     WALL_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CORPORA_FIELD_NUMBER: _ClassVar[int]
     protocol_min: int
     protocol_max: int
     agent_id: str
@@ -171,7 +177,19 @@ class Register(_message.Message):
     active_runs: _containers.RepeatedCompositeFieldContainer[ActiveRun]
     last_controller: str
     wall_unix_ms: int
-    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., agent_id: _Optional[str] = ..., agent_name: _Optional[str] = ..., incarnation: _Optional[str] = ..., software_version: _Optional[str] = ..., cores: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., weight: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Iterable[str]] = ..., active_runs: _Optional[_Iterable[_Union[ActiveRun, _Mapping]]] = ..., last_controller: _Optional[str] = ..., wall_unix_ms: _Optional[int] = ...) -> None: ...
+    token: str
+    corpora: _containers.RepeatedCompositeFieldContainer[Corpus]
+    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., agent_id: _Optional[str] = ..., agent_name: _Optional[str] = ..., incarnation: _Optional[str] = ..., software_version: _Optional[str] = ..., cores: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., weight: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Iterable[str]] = ..., active_runs: _Optional[_Iterable[_Union[ActiveRun, _Mapping]]] = ..., last_controller: _Optional[str] = ..., wall_unix_ms: _Optional[int] = ..., token: _Optional[str] = ..., corpora: _Optional[_Iterable[_Union[Corpus, _Mapping]]] = ...) -> None: ...
+
+class Corpus(_message.Message):
+    __slots__ = ("name", "size_bytes", "digest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size_bytes: int
+    digest: str
+    def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class ActiveRun(_message.Message):
     __slots__ = ("run_id", "generation", "phase", "next_seq", "lease_left_ns")
@@ -518,20 +536,29 @@ class Ack(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., seq: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("run_id", "generation", "plan_json", "plan_digest", "files", "prepare_timeout_ns")
+    __slots__ = ("run_id", "generation", "plan_json", "plan_digest", "files", "prepare_timeout_ns", "secrets")
+    class SecretsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
     PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     PREPARE_TIMEOUT_NS_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     generation: int
     plan_json: bytes
     plan_digest: str
     files: _containers.RepeatedCompositeFieldContainer[ManifestFile]
     prepare_timeout_ns: int
-    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., plan_json: _Optional[bytes] = ..., plan_digest: _Optional[str] = ..., files: _Optional[_Iterable[_Union[ManifestFile, _Mapping]]] = ..., prepare_timeout_ns: _Optional[int] = ...) -> None: ...
+    secrets: _containers.ScalarMap[str, str]
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., plan_json: _Optional[bytes] = ..., plan_digest: _Optional[str] = ..., files: _Optional[_Iterable[_Union[ManifestFile, _Mapping]]] = ..., prepare_timeout_ns: _Optional[int] = ..., secrets: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ManifestFile(_message.Message):
     __slots__ = ("path", "size_bytes", "digest", "inline")
@@ -594,16 +621,18 @@ class Change(_message.Message):
     def __init__(self, at_run_ns: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., scenario: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class ScenarioShare(_message.Message):
-    __slots__ = ("scenario", "from_run_ns", "slots", "vu_slots")
+    __slots__ = ("scenario", "from_run_ns", "slots", "vu_slots", "from_iteration")
     SCENARIO_FIELD_NUMBER: _ClassVar[int]
     FROM_RUN_NS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     VU_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    FROM_ITERATION_FIELD_NUMBER: _ClassVar[int]
     scenario: str
     from_run_ns: int
     slots: bytes
     vu_slots: bytes
-    def __init__(self, scenario: _Optional[str] = ..., from_run_ns: _Optional[int] = ..., slots: _Optional[bytes] = ..., vu_slots: _Optional[bytes] = ...) -> None: ...
+    from_iteration: int
+    def __init__(self, scenario: _Optional[str] = ..., from_run_ns: _Optional[int] = ..., slots: _Optional[bytes] = ..., vu_slots: _Optional[bytes] = ..., from_iteration: _Optional[int] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("deadline_ns", "come_back_ns", "reason")

@@ -1,7 +1,7 @@
 """Which names of files may travel with a plan.
 
-Takes the paths of a manifest; says what is wrong with the first that is not acceptable. Asked on both ends: by
-the controller before it sends, so that the user hears it at once, and by the agent, which trusts nobody.
+Takes the paths of a manifest; says what is wrong with the first that is not acceptable. Asked when a plan is read
+(so that the user hears it at once), by the controller before it sends, and by the agent, which trusts nobody.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def find_fault(paths: Iterable[str]) -> str | None:
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for path in paths:
-        if fault := _path_fault(path):
+        if fault := path_fault(path):
             return f"the file name {path[:100]!r} {fault}"
-        parts = _fold(path).split("/")
+        parts = fold(path).split("/")
         folded = "/".join(parts)
         if folded in files:
             return f"the file names {files[folded]!r} and {path!r} collide"
@@ -41,7 +41,8 @@ def find_fault(paths: Iterable[str]) -> str | None:
     return None
 
 
-def _path_fault(path: str) -> str | None:
+def path_fault(path: str) -> str | None:
+    """What is wrong with one name, as the end of a sentence, or None."""
     try:
         size_bytes = len(path.encode())
     except UnicodeEncodeError:
@@ -74,6 +75,6 @@ def _part_fault(part: str) -> str | None:
     return None
 
 
-def _fold(path: str) -> str:
+def fold(path: str) -> str:
     """Equal for names that a file system may take for one: case and Unicode form do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadr.transport.names import find_fault
+from loadr.plan.names import find_fault
 
 
 @pytest.mark.parametrize(
