@@ -192,7 +192,7 @@ class Hands:
         count = sum(one.agent == agent for one in self.incarnations) + 1
         command = [
             *(*LOADR, "agent", "--join", f"127.0.0.1:{self._proxies[agent].port}", "--name", f"agent-{agent}"),
-            *("--workers", "1", "--work-dir", str(self._fleet.folder / "work")),
+            *("--workers", "1", "--work-dir", str(self._fleet.folder / f"work-{agent}")),
         ]
         one = Incarnation(agent, self._fleet.start(command, f"agent-{agent}.{count}"))
         self.incarnations.append(one)
