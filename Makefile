@@ -7,7 +7,7 @@ SEEDS ?= 1000
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format proto bench bench-fleet simulate lock docs clean
+.PHONY: help setup demo test test-fast check format proto bench bench-fleet soak simulate lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: $(READY) ## CPU per request beside wrk, send accuracy, uplink bytes (need
 
 bench-fleet: $(READY) ## 1,000 simulated agents against one controller (about 2 minutes; MINUTES=10 for its memory)
 	$(BIN)/python benchmarks/coordination/fleet.py $(if $(MINUTES),--minutes $(MINUTES))
+
+soak: $(READY) ## three agents under random faults for MINUTES=30: flat memory, totals as the target has them
+	$(BIN)/python benchmarks/coordination/soak.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 simulate: $(READY) ## the coordination simulator over SEEDS seeds
 	$(BIN)/python tests/coordination/simulate.py --seeds $(SEEDS)

@@ -16,12 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from soak_audit import Audit, Check
-from soak_faults import RATE, VUS, Fault, Hands, draw, wait_ended
+from soak_audit import Audit, Check, alarms_in
+from soak_faults import RATE, VUS, Fault, draw
+from soak_hands import Hands, wait_ended
 from soak_memory import Line, Memory
 from soak_report import report
 
@@ -51,10 +50,6 @@ SHORT_RUNS = 30
 them its memory is judged."""
 END_LIMIT_S = 120.0
 KEPT_ARRIVALS = 10**7
-ALARMS = re.compile(
-    r"Traceback|Task exception|never retrieved|never awaited|Exception ignored|InternalFault|does not add up"
-    r"|broke the protocol|Fatal Python|(?m:^E\d{4} )"
-)
 PLAN = """
 name: soak
 seed: {seed}
@@ -260,19 +255,8 @@ class Soak:
         if not now and self.now_s < self._sampled_s + SAMPLE_S:
             return
         self._sampled_s = self.now_s
-        for role, name, pid in self._processes():
+        for role, name, pid in self.hands.processes():
             self.memory.sample(self.now_s, role, name, pid)
-
-    def _processes(self) -> Iterator[tuple[str, str, int]]:
-        yield "controller", "controller", self.fleet.controller.popen.pid
-        for one in self.hands.here():
-            yield "agent", one.process.name, one.process.popen.pid
-            try:
-                workers = one.process.children
-            except OSError:  # it ends just now
-                continue
-            for pid in workers:
-                yield "worker", f"of {one.process.name}", pid
 
     def _say(self, run_s: float) -> None:
         """One line of at most 80 columns."""
@@ -286,11 +270,6 @@ class Soak:
         rate = f"{view.open_iterations_per_s or 0:.0f}/s of {view.target_per_s or 0:.0f}/s"
         clock = f"{int(run_s) // 60:3}:{int(run_s) % 60:02}"
         print(f"{clock}  {rate:15} faults {done:3}  controller {mb:5.1f} MB  {states}"[:80], flush=True)
-
-
-def alarms_in(text: str) -> list[str]:
-    """Lines that no log may have."""
-    return [line[:200] for line in text.splitlines() if ALARMS.search(line)]
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ when); gives one `Check` for each promise. The schedule is computed here anew, f
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,11 @@ THINK_S = 0.15
 """An iteration of the closed scenario takes no less."""
 SPARE = 2  # requests of one second, where 5 % are few
 HEARD_S = 3.0  # changes reach who is there within this
+ALARMS = re.compile(
+    r"Traceback|Task exception|never retrieved|never awaited|Exception ignored|InternalFault|does not add up"
+    r"|broke the protocol|Fatal Python|^E\d{4} "
+)
+"""What no log may say. Lines that begin with E and four digits are errors of gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +235,8 @@ class Audit:
             for second in range(int(at_s), int(until_s) + 1):
                 out[second] = max(out[second], before[second])
         return out
+
+
+def alarms_in(text: str) -> list[str]:
+    """Lines that no log may have."""
+    return [line[:200] for line in text.splitlines() if ALARMS.search(line)]
