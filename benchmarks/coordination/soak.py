@@ -160,6 +160,7 @@ class Soak:
 
     def run_short(self, count: int) -> None:
         """One after the other, without faults: each exact; and memory after each."""
+        print(f"the run is over; {count} short ones follow", flush=True)
         wrong = []
         plan = load_plan(self._write_plan("short.yaml", 2)).plan
         for number in range(count):

@@ -23,6 +23,7 @@ OVER, UNDER = 1.05, 0.95
 THINK_S = 0.15
 """An iteration of the closed scenario takes no less."""
 SPARE = 2  # requests of one second, where 5 % are few
+MOVED_S = 2.5  # after a lease: others have the share
 HEARD_S = 3.0  # changes reach who is there within this
 ALARMS = re.compile(
     r"Traceback|Task exception|never retrieved|never awaited|Exception ignored|InternalFault|does not add up"
@@ -96,6 +97,7 @@ class Audit:
             self._unseen(),
             self._only_killed_lack(killed),
             self._never_over(),
+            self._soon_back(),
         ]
 
     # --- totals ---------------------------------------------------------------------------------------------
@@ -188,6 +190,16 @@ class Audit:
         if rates.over:
             figures += f"; over in {len(rates.over)}: {', '.join(map(str, rates.over[:8]))}"
         return Check("no second over 105 %", not rates.over, figures)
+
+    def _soon_back(self) -> Check:
+        """Each loss costs a lease, a second and the moving of load. Three in a row, which the drawing allows."""
+        limit_s = round(3 * (self._lease_s + MOVED_S))
+        rates = self.rates
+        figures = (
+            f"{len(rates.under)} of {rates.seconds} s ({rates.under_part:.1%}) under 95 %, "
+            f"the longest stretch {rates.longest_s} s (limit {limit_s} s)"
+        )
+        return Check("load was soon back", rates.longest_s <= limit_s, figures)
 
     def _schedule(self, changes: list[Change]) -> np.ndarray:
         """When each iteration of the open scenario is planned, in ns of the run."""

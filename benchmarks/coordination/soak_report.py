@@ -32,7 +32,7 @@ def report(outcome: Outcome) -> tuple[str, bool]:
     growth_mb = _short_growth(outcome)
     if growth_mb is not None and growth_mb > GROWTH_SHORT_MB:
         broken.append("runs do not give back what they took")
-    lines = [*_verdict(outcome, broken), "", *_faults(outcome), "", *_promises(outcome), "", *_rates(outcome)]
+    lines = [*_verdict(outcome, broken), "", *_faults(outcome), "", *_promises(outcome)]
     lines += ["", *_memory(outcome.lines), *_short(outcome, growth_mb)]
     return "\n".join(lines) + "\n", not broken
 
@@ -59,16 +59,6 @@ def _promises(outcome: Outcome) -> Iterator[str]:
     for check in outcome.checks:
         mark = "kept  " if check.is_kept else "BROKEN"
         yield from textwrap.wrap(f"{mark} {check.name}: {check.figures}", WIDTH, subsequent_indent=" " * 9)
-
-
-def _rates(outcome: Outcome) -> Iterator[str]:
-    if outcome.audit is None:
-        return
-    rates = outcome.audit.rates
-    yield (
-        f"open scenario at the target: {len(rates.under)} of {rates.seconds} s under 95 % "
-        f"({rates.under_part:.1%}), longest {rates.longest_s} s"
-    )
 
 
 def _memory(lines: list[Line]) -> Iterator[str]:

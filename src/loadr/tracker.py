@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from loadr.coordination.controller_io import Merge, RunState
 from loadr.coordination.views import AgentState, AgentView, ParticipantState, RunView
+from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import ConstantVus, Plan
 from loadr.plan.usage import rows_limit
 from loadr.schedule.account import expected_count
@@ -37,6 +38,7 @@ class RunTracker:
         self._results: list[ThresholdResult] = []
         self._evaluated_at_s = 0.0
         self._late_batches = 0
+        self._last_view: LiveView | None = None  # once what it was drawn from is gone
 
     def merge(self, effect: Merge) -> None:
         """Add one batch. What comes after the end is counted and changes nothing."""
@@ -107,7 +109,18 @@ class RunTracker:
 
     def view(self) -> LiveView:
         """What people watch, as of the last `update`."""
-        return live_view(self.record, self._results)
+        return self._last_view or live_view(self.record, self._results)
+
+    @property
+    def has_metrics(self) -> bool:
+        """What was merged is still here."""
+        return self._last_view is None
+
+    def let_go(self) -> None:
+        """Of a run that is over: what was merged goes, often tens of MB; its summary and its last view stay."""
+        if self.summary is not None and self._last_view is None:
+            self._last_view = self.view()
+            self.record.metrics = RunMetrics()
 
     async def finish(self, run: RunView) -> Summary:
         """Make the summary, once. Counting what the schedule planned may take a moment and is done aside."""
