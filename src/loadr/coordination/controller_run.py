@@ -425,6 +425,8 @@ class ControllerRun:
         self.view.cause = cause
         self._enter(state, None)
         self._do(io.RunEnded(self.view.run_id, state, cause))
+        if self.moving is not None:
+            self.moving.end()
         for part in self.parts:
             member = self._members.get(part.view.agent_id)
             if member is not None:

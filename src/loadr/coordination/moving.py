@@ -65,6 +65,10 @@ class Moving:
         """When the last move takes effect that was announced, or later: no change may come before it."""
         return self._moves.from_run_ns
 
+    def end(self) -> None:
+        """The run is over: nothing moves any more."""
+        self._moves.end()
+
     def weights(self) -> dict[str, float]:
         """Who is to own something: parts with load that stay, and late joiners that are ready."""
         return {

@@ -169,3 +169,12 @@ def test_a_joiner_that_is_left_out_in_the_middle_of_its_move_is_moved_away_from(
     bench.applied(bench.b, 6.2)
     assert holes(bench.moving.held.values()) == 0 and not bench.moving.is_under_way
     assert "c" not in bench.view.agents
+
+
+def test_after_the_end_of_the_run_nobody_is_told_anything() -> None:
+    bench = Bench()
+    bench.moving.end()
+    bench.b.view.state = P.LOST
+    bench.moving.gone(bench.b, START + 10 * S)
+    bench.moving.rebalance(START + 10 * S)
+    assert bench.sent == []
