@@ -130,6 +130,7 @@ class RunTracker:
         record.duration_s = record.elapsed_s
         told = tuple(f"agent {part.name} was lost" for part in run.agents.values() if part.lost_at_s is not None)
         record.notes = [note for note in run.notes if not (told and note.startswith(told))]
+        record.events = list(run.events)
         expected: dict[str, int] = {}
         if not run.stopped_by and (run.state is RunState.COMPLETE or run.absorbed):
             expected = await asyncio.to_thread(_expected, record.plan, run.changes)

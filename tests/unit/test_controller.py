@@ -127,7 +127,7 @@ def test_an_agent_that_leaves_is_told_of_and_its_share_goes_to_the_others() -> N
             agents[0].drain("an upgrade")
             summary = await controller.wait(run_id)
             assert (summary.exit_code, summary.verdict) == (0, "passed")
-            assert "agent a1 was asked to leave; its share goes to others" in summary.notes
+            assert "agent a1 was asked to leave; its share goes to others" in summary.events
 
 
 def test_when_the_only_agent_leaves_the_run_is_incomplete() -> None:

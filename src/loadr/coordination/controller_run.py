@@ -69,7 +69,7 @@ class ControllerRun:
         self._do = do
         self._to_unix_ms = to_unix_ms
         self._was_stopped = False  # agents were told to end: a cause in their last message is to be expected
-        self._notes = Notes(self.view.notes)
+        self._notes = Notes(self.view.notes, self.view.events)
         self._control = Control(request.plan)
         self._reports = Reports(self.view, self._notes, do)
 
@@ -262,7 +262,7 @@ class ControllerRun:
             return
         view.changes = self._control.changes
         self.parts.changed()
-        self._notes.add(self._control.words(change))
+        self._notes.tell(self._control.words(change))
         self._do(io.ChangeAccepted(view.run_id, change, change.at_run_ns - run_ns))
         moving.tell_changes()
         end_ns = self._control.end_run_ns()

@@ -103,7 +103,7 @@ class ParticipantView:
 
 @dataclass(slots=True)
 class RunView:
-    """One run. ``notes`` say in words what limits trust in the result."""
+    """One run. In words: ``notes`` say what limits trust in the result, ``events`` what else happened."""
 
     run_id: str
     plan: Plan
@@ -118,3 +118,4 @@ class RunView:
     changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
     absorbed: bool = False  # incomplete, and the plan's policy takes it: every gap is named, and allowed
     notes: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)

@@ -24,6 +24,7 @@ def render_html(summary: Summary) -> str:
         _head(summary),
         _facts(summary),
         _trust(summary),
+        _events(summary),
         _thresholds(summary),
         *_charts(summary),
         _requests(summary),
@@ -117,6 +118,13 @@ def _trust(summary: Summary) -> Markup:
         return NOTHING
     items = [element("li", clean(doubt)) for doubt in doubts]
     return _section("What limits trust in these numbers", element("ul", items), css="trust")
+
+
+def _events(summary: Summary) -> Markup:
+    if not summary.events:
+        return NOTHING
+    items = [element("li", clean(event)) for event in summary.events]
+    return _section("What happened", element("ul", items))
 
 
 def _thresholds(summary: Summary) -> Markup:

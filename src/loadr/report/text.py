@@ -24,6 +24,7 @@ def render_text(summary: Summary, *, width: int = NARROW, colour: bool = False, 
     sections = (
         _verdict(summary, width, ink),
         _trust(summary, width, ink),
+        _events(summary, width, ink),
         _thresholds(summary, width, ink),
         _checks(summary, width, ink),
         _metrics(summary, width, ink),
@@ -72,6 +73,14 @@ def _trust(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
     yield _title("limits of trust", ink)
     for doubt in doubts:
         yield from _marked("!", "warn", doubt, width, ink)
+
+
+def _events(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
+    if not summary.events:
+        return
+    yield _title("what happened", ink)
+    for event in summary.events:
+        yield from _marked("·", "dim", event, width, ink)
 
 
 def _thresholds(summary: Summary, width: int, ink: Ink) -> Iterator[str]:

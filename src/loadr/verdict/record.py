@@ -90,6 +90,7 @@ class RunRecord:
     accounts: dict[str, ScenarioAccount] = field(default_factory=dict)
     aborting_threshold: str = ""  # `metric: expression` that ended the run
     notes: list[str] = field(default_factory=list)  # what limits trust, in words
+    events: list[str] = field(default_factory=list)  # what else happened, in words
     changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
     absorbed: bool = False  # something may be missing, and the plan's policy takes that
 
