@@ -77,7 +77,7 @@ class Operators(RuleBasedStateMachine):
     def join(self, name: str) -> None:
         if self.alive(name) is None:
             self.lives += 1
-            self.talk.join(name, f"{name}/{self.lives}")
+            self.talk.join(name, f"{name}/{self.lives}", patient=True)
 
     @rule(name=names, seconds=st.sampled_from([0.1, 8]))
     def vanish(self, name: str, seconds: float) -> None:

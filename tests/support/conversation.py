@@ -65,10 +65,12 @@ class Agent:
     engine: bool = True
     reachable: bool = True
     dials: int = 1_000_000  # how often it can still connect
+    patient: bool = False  # it waits before it dials, as long as it may; or else it connects at once
     deaf: bool = False  # nothing of the controller arrives
     mute: bool = False  # nothing that it sends arrives
     link: int = 0
     up: bool = False
+    dial_ns: int | None = None  # when it will
     exit_code: int | None = None
     did: list[Any] = field(default_factory=list)
 
@@ -132,6 +134,9 @@ class Agent:
                 self.talk.settle()
 
 
+MAX_SPINS = 100
+
+
 class Conversation:
     """Begins with a controller and ``agents`` agents that are online."""
 
@@ -149,7 +154,9 @@ class Conversation:
     def join(self, name: str, incarnation: str = "", **changes: Any) -> Agent:
         """Another agent process dials and registers."""
         settings = {
-            key: changes.pop(key) for key in ("identities", "engine", "reachable", "dials") if key in changes
+            key: changes.pop(key)
+            for key in ("identities", "engine", "reachable", "dials", "patient")
+            if key in changes
         }
         incarnation = incarnation or f"{name}/1"
         config = AgentConfig(name, name, incarnation, "1.0", 2, 1 << 30, **{"weight": 2, **changes})
@@ -223,13 +230,18 @@ class Conversation:
                 agent.begin()
 
     def to(self, until_ns: int, each: Callable[[], None] | None = None) -> None:
-        """Let time pass; every core is woken at its deadlines."""
+        """Let time pass; every core is woken at its deadlines. One that never gets rid of a deadline would spin."""
+        spins = 0
         while True:
             due = [at for at in self._deadlines() if at <= until_ns]
             if not due:
                 break
+            spins = spins + 1 if min(due) <= self.now else 0
+            assert spins < MAX_SPINS, f"a deadline {self.now - min(due)} ns ago stays, whoever is woken"
             self.now = max(self.now, min(due))
             for agent in list(self.agents.values()):
+                if agent.dial_ns is not None and self.now >= agent.dial_ns:
+                    self._connect(agent)
                 agent.feed(agent_io.TimePassed())
             self.tell(controller_io.TimePassed())
             if each is not None:
@@ -245,6 +257,7 @@ class Conversation:
             deadline = core.deadline_ns()
             if deadline is not None:
                 yield deadline
+        yield from (a.dial_ns for a in self.agents.values() if a.dial_ns is not None and a.exit_code is None)
 
     # --- carrying effects out -------------------------------------------------------------------------------
 
@@ -256,21 +269,23 @@ class Conversation:
         if self._busy:
             return
         self._busy = True
-        while self._queue:
-            agent, event, link = self._queue.popleft()
-            if agent is not None and link and (agent.link != link or not agent.up):
-                continue
-            if agent is not None and isinstance(event, agent_io.LinkDown):
-                agent.up = False
-            if agent is None:
-                for effect in self.controller.handle(event, self.now):
-                    self.did.append(effect)
-                    self._do_controller(effect)
-            elif agent.exit_code is None:
-                for effect in agent.core.handle(event, self.now):
-                    agent.did.append(effect)
-                    self._do_agent(agent, effect)
-        self._busy = False
+        try:
+            while self._queue:
+                agent, event, link = self._queue.popleft()
+                if agent is not None and link and (agent.link != link or not agent.up):
+                    continue
+                if agent is not None and isinstance(event, agent_io.LinkDown):
+                    agent.up = False
+                if agent is None:
+                    for effect in self.controller.handle(event, self.now):
+                        self.did.append(effect)
+                        self._do_controller(effect)
+                elif agent.exit_code is None:
+                    for effect in agent.core.handle(event, self.now):
+                        agent.did.append(effect)
+                        self._do_agent(agent, effect)
+        finally:
+            self._busy = False  # a core that raised is not hidden behind a world that stands still
 
     def _do_controller(self, effect: Any) -> None:
         match effect:
@@ -283,18 +298,25 @@ class Conversation:
                     if agent.link == link and agent.up:
                         self.put(agent, agent_io.LinkDown(reason), link)
 
+    def _connect(self, agent: Agent) -> None:
+        agent.dial_ns = None
+        if agent.reachable and agent.dials:
+            agent.dials -= 1
+            self._links += 1
+            agent.link, agent.up = self._links, True
+            opened = controller_io.LinkOpened(agent.link, "127.0.0.1:9", agent.identities, loopback=True)
+            self.put(None, opened)
+            self.put(agent, agent_io.LinkUp())
+
     def _do_agent(self, agent: Agent, effect: Any) -> None:
         match effect:
             case agent_io.Send(message):
                 if agent.up and not agent.mute:
                     self.put(None, controller_io.Received(agent.link, message))
-            case agent_io.Dial() if agent.reachable and agent.dials:
-                agent.dials -= 1
-                self._links += 1
-                agent.link, agent.up = self._links, True
-                opened = controller_io.LinkOpened(agent.link, "127.0.0.1:9", agent.identities, loopback=True)
-                self.put(None, opened)
-                self.put(agent, agent_io.LinkUp())
+            case agent_io.Dial(max_delay_ns) if agent.patient and max_delay_ns:
+                agent.dial_ns = self.now + max_delay_ns
+            case agent_io.Dial():
+                self._connect(agent)
             case agent_io.CloseLink(reason):
                 if agent.up:
                     agent.up = False
