@@ -230,7 +230,7 @@ class Conversation:
                 agent.begin()
 
     def to(self, until_ns: int, each: Callable[[], None] | None = None) -> None:
-        """Let time pass; every core is woken at its deadlines. One that never gets rid of a deadline would spin."""
+        """Let time pass; every core is woken at its deadlines. One that keeps its deadline would spin."""
         spins = 0
         while True:
             due = [at for at in self._deadlines() if at <= until_ns]
