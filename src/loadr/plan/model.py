@@ -174,9 +174,10 @@ class DataSet(Frozen):
     ``rows`` and ``columns`` of a file are filled in when the plan is loaded; of a corpus, which need not be here,
     the plan says them (``rows`` 0: not said).
 
-    ``unique`` (open executors only): iteration k of the scenario takes row k·m+i, where the scenario is the i-th
-    of the m that use this data set, so that no row is used twice in the fleet. ``on_end`` says what happens when
-    rows run out: the scenario stops (its schedule is cut there), or starts again (``recycle``).
+    ``unique``: no row is used twice in the fleet. In open models iteration k of the scenario takes row k·m+i,
+    where the scenario is the i-th of the m that use this data set; in closed ones the controller grants blocks
+    of rows. ``on_end`` says what happens when rows run out: the scenario stops (its schedule is cut there, its
+    VUs end), or starts again (``recycle``).
     ``random``: drawn per iteration, the same draw on any number of agents.
     """
 
@@ -222,6 +223,19 @@ def _allowed_loss(value: object) -> object:
     return {"text": str(value)} if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
+class Around(Frozen):
+    """What is done once for the whole fleet, before the load (setup) or after it (teardown): a flow of steps, or
+    a function of a script. ``extracts``: what the flow extracts, filled in when the plan is loaded."""
+
+    flow: tuple[Step, ...] | None = None
+    script: str | None = None
+    function: str | None = None
+    timeout_ns: Annotated[DurationNs, Field(gt=0, le=3_600_000_000_000)] = Field(
+        default=60_000_000_000, alias="timeout"
+    )
+    extracts: tuple[Name, ...] = ()
+
+
 class PlanFile(Frozen):
     """A file that travels with the plan. ``path`` is relative, with forward slashes."""
 
@@ -237,6 +251,8 @@ class Plan(Frozen):
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     defaults: Defaults = Defaults()
     data: dict[Name, DataSet] = {}
+    setup: Around | None = None
+    teardown: Around | None = None
     scenarios: Annotated[dict[Name, Scenario], Field(min_length=1)]
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     on_agent_loss: LossPolicy = "redistribute"

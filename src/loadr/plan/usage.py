@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loadr.plan.expressions import parse_template
-from loadr.plan.model import Plan
+from loadr.plan.model import ConstantVus, Plan
 
 
 def unique_users(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -21,6 +21,15 @@ def unique_users(plan: Plan) -> dict[str, tuple[str, ...]]:
         for name, data in plan.data.items()
         if data.mode == "unique"
     }
+
+
+def block_sets(plan: Plan) -> tuple[str, ...]:
+    """``unique`` data sets of closed scenarios: the controller grants their rows in blocks."""
+    return tuple(
+        name
+        for name, users in unique_users(plan).items()
+        if all(isinstance(plan.scenarios[user], ConstantVus) for user in users)
+    )
 
 
 def rows_limit(plan: Plan, scenario_name: str) -> int | None:
