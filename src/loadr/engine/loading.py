@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from loadr.clock import boottime_ns
 from loadr.engine.client import HttpWorker
 from loadr.engine.closed import ClosedExecutor
 from loadr.engine.draws import stream_seed
 from loadr.engine.feeders import Feeder, feeders_of, read_data
+from loadr.engine.fleet_values import FleetValues
 from loadr.engine.flow import FlowContext, compile_flow
 from loadr.engine.iterations import FirstOfEach, Flow, Iterations
 from loadr.engine.open import OpenExecutor
@@ -41,16 +43,19 @@ class Surroundings:
     tell: Callable[[str], None]
     clock: Callable[[], int] = boottime_ns
     secrets: Secrets = NO_SECRETS
+    values: FleetValues = field(default_factory=FleetValues)
 
 
-def load(plan: Plan, files_dir: Path, around: Surroundings) -> dict[str, Executor]:
+def load(
+    plan: Plan, files_dir: Path, around: Surroundings, scripts: Scripts | None = None
+) -> dict[str, Executor]:
     """One executor for each scenario.
 
     Raises `PlanInvalid` for data files, `ScriptFault` for scripts that do not declare what the plan names,
     whatever a script raises when it is imported, and `ValueError` for requests that can not be prepared.
     """
     data = read_data(plan, files_dir)
-    scripts = _Scripts(files_dir)
+    scripts = scripts or Scripts(files_dir)
     executors: dict[str, Executor] = {}
     for name, scenario in plan.scenarios.items():
         feeders = feeders_of(plan, name, data)
@@ -98,12 +103,13 @@ def _vu_maker(
             stream=stream,
             open_model=open_model,
             secrets=around.secrets,
+            setup=around.values.setup,
         )
 
     return make
 
 
-class _Scripts:
+class Scripts:
     """Each script of a plan is imported once, whatever number of scenarios it has."""
 
     def __init__(self, files_dir: Path) -> None:
@@ -113,16 +119,27 @@ class _Scripts:
     def flow(self, scenario: Scenario) -> Flow:
         """The function that carries an iteration of a scripted scenario."""
         assert scenario.script is not None
-        declarations = self._imported.get(scenario.script)
-        if declarations is None:
-            declarations = import_script(self._files_dir / scenario.script)
-            for name, handle in declarations.data.items():
-                handle.bind(_row_of(name))
-            self._imported[scenario.script] = declarations
+        declarations = self._of(scenario.script)
         function = declarations.scenario(scenario.function).function
         if function is None:
             raise ScriptFault(f"{scenario.script} does not define the function {scenario.function!r}")
         return function
+
+    def around(self, what: str, script: str) -> Callable[..., Any]:
+        """The function of a setup or teardown."""
+        one = self._of(script).around.get(what)
+        if one is None or one.function is None:
+            raise ScriptFault(f"{script} declares no {what}")
+        return one.function
+
+    def _of(self, script: str) -> Declarations:
+        declarations = self._imported.get(script)
+        if declarations is None:
+            declarations = import_script(self._files_dir / script)
+            for name, handle in declarations.data.items():
+                handle.bind(_row_of(name))
+            self._imported[script] = declarations
+        return declarations
 
 
 def _row_of(data: str) -> Callable[[Vu], dict[str, str]]:

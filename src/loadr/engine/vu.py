@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from asyncio import sleep
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadr.engine.draws import Draws, iteration_key
 from loadr.masking import NO_SECRETS, Secrets
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Vu:
     """``id`` counts from 1 over the whole fleet. ``iteration`` is the fleet-wide number of the iteration in
     open models, and this VU's own count in closed ones; both from 0. ``env`` holds what came from ``-e
-    KEY=VALUE``, ``secret`` the values of secrets by name: ``vu.secret["API_KEY"]``."""
+    KEY=VALUE``, ``secret`` the values of secrets by name: ``vu.secret["API_KEY"]``, ``setup`` what the setup of
+    the run returned, None without one; it can not be changed."""
 
     __slots__ = (
         "_drawn_for",
@@ -38,6 +39,7 @@ class Vu:
         "owner_key",
         "scenario",
         "secret",
+        "setup",
     )
 
     def __init__(
@@ -51,6 +53,7 @@ class Vu:
         stream: int,
         open_model: bool,
         secrets: Secrets = NO_SECRETS,
+        setup: object = None,
     ) -> None:
         """``number`` counts from 0; ``stream`` is the scenario's `draws.stream_seed`. ``owner_key`` is what
         draws and rows depend on besides the iteration: 0 in open models, where it does not matter which VU
@@ -60,6 +63,7 @@ class Vu:
         self.scenario = scenario
         self.env = env
         self.secret = secrets
+        self.setup: Any = setup
         self.iteration = -1
         self._feeders = feeders
         self._stream = stream

@@ -1,7 +1,7 @@
 """Who uses which rows and secrets: answers from a loaded plan, the same on every agent.
 
-Iteration k of the i-th of the m scenarios that share a ``unique`` data set takes row k·m+i: no row twice in the
-fleet, whatever agent runs the iteration.
+Iteration k of the i-th of the m open scenarios that share a ``unique`` data set takes row k·m+i; closed ones get
+blocks of rows from the controller: no row twice in the fleet, whatever agent runs the iteration.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def rows_limit(plan: Plan, scenario_name: str) -> int | None:
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Names of the secrets that stand in the plan's expressions, sorted. What scripts ask for is not known."""
-    flows = [scenario.model_dump()["flow"] for scenario in plan.scenarios.values()]
+    bodies = [*plan.scenarios.values(), *(one for one in (plan.setup, plan.teardown) if one is not None)]
+    flows = [body.model_dump()["flow"] for body in bodies]
     names: set[str] = set()
     for text in _texts([flows, plan.defaults.http.headers]):
         if "secret" in text:
