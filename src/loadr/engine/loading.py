@@ -23,13 +23,14 @@ from loadr.engine.iterations import FirstOfEach, Flow, Iterations
 from loadr.engine.open import OpenExecutor
 from loadr.engine.recorder import Recorder, ScenarioRecorder
 from loadr.engine.run import Executor
+from loadr.engine.stock import Shelf, Stock
 from loadr.engine.vu import Vu
 from loadr.errors import ScriptFault
 from loadr.masking import NO_SECRETS, Secrets
 from loadr.plan.model import ConstantVus, Plan, Scenario
 from loadr.plan.script_loader import import_script
 from loadr.plan.scripting import Declarations
-from loadr.plan.usage import rows_limit
+from loadr.plan.usage import block_sets, rows_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ def load(
     data = read_data(plan, files_dir)
     scripts = scripts or Scripts(files_dir)
     executors: dict[str, Executor] = {}
+    stocks = {name: Stock(name, around.values, around.clock) for name in block_sets(plan)}
     for name, scenario in plan.scenarios.items():
-        feeders = feeders_of(plan, name, data)
+        shelves = {used: Shelf(stocks[used]) for used in scenario.uses if used in stocks}
+        feeders = feeders_of(plan, name, data, shelves)
         recorder = around.recorder.scenario(name)
         tell = FirstOfEach(around.tell)
         if scenario.flow is None:
@@ -68,15 +71,22 @@ def load(
             flow = compile_flow(scenario.flow, context).run
         iterations = Iterations(name, flow, recorder, around.clock, tell)
         make_vu = _vu_maker(plan, name, scenario, recorder, feeders, around)
-        executors[name] = _executor(plan, scenario, iterations, make_vu, around)
+        executors[name] = _executor(plan, scenario, iterations, make_vu, around, tuple(shelves.values()))
     return executors
 
 
 def _executor(
-    plan: Plan, scenario: Scenario, iterations: Iterations, make_vu: Callable[[int], Vu], around: Surroundings
+    plan: Plan,
+    scenario: Scenario,
+    iterations: Iterations,
+    make_vu: Callable[[int], Vu],
+    around: Surroundings,
+    shelves: tuple[Shelf, ...],
 ) -> Executor:
     if isinstance(scenario, ConstantVus):
-        return ClosedExecutor(scenario, plan.seed, iterations, make_vu, around.words, around.clock, around.loop)
+        return ClosedExecutor(
+            scenario, plan.seed, iterations, make_vu, around.words, around.clock, around.loop, shelves
+        )
     limit = rows_limit(plan, iterations.scenario)
     return OpenExecutor(scenario, plan.seed, limit, iterations, make_vu, around.words, around.clock, around.loop)
 

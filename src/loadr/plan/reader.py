@@ -180,13 +180,14 @@ class PlanReader:
         if plan.lease_ns < MIN_LEASE_NS:
             self._faults.add(("lease",), "must be at least 1s", "10s suits most fleets")
         for name, users in unique_users(plan).items():
-            for scenario in users:
-                if isinstance(plan.scenarios[scenario], ConstantVus):
-                    self._faults.add(
-                        ("scenarios", scenario, "executor"),
-                        f"unique rows need an open executor, and {scenario} uses the data set {name!r}",
-                        "use an arrival-rate executor, or mode: random",
-                    )
+            closed = [user for user in users if isinstance(plan.scenarios[user], ConstantVus)]
+            if closed and len(closed) < len(users):
+                other = next(user for user in users if user not in closed)
+                self._faults.add(
+                    ("scenarios", closed[0], "executor"),
+                    f"{closed[0]} (closed) and {other} (open) share the unique rows of {name!r}",
+                    "give each model a data set of its own: their rows are dealt out in two ways",
+                )
             rows = plan.data[name].rows
             if len(users) > rows:
                 what = f"{name} has {rows} row{'s' * (rows != 1)} for the {len(users)} scenarios that share it"
