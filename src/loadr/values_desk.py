@@ -56,6 +56,7 @@ class ValuesDesk:
         self._feed = feed
         self._tear_down = tear_down
         self._number = 0
+        self._last: dict[tuple[int, str], tuple[int, int]] = {}  # by worker and meeting: ticket and number
         self._askers: dict[int, tuple[int, int] | str] = {}  # by number: worker and ticket, or setup, or teardown
 
     # --- what the pool reports ------------------------------------------------------------------------------
@@ -94,6 +95,10 @@ class ValuesDesk:
 
     def asked(self, event: PoolClaim) -> None:
         """A worker claims something."""
+        last_ticket, last_number = self._last.get((event.worker, event.key), (0, 0))
+        replaces = last_number if event.replaces and event.replaces == last_ticket else 0
+        if event.kind == ClaimKind.BARRIER:
+            self._last[event.worker, event.key] = event.ticket, self._number + 1
         self._claim(
             (event.worker, event.ticket),
             ClaimKind(event.kind),
@@ -102,6 +107,7 @@ class ValuesDesk:
             used=event.used,
             users=event.users,
             timeout_ns=event.timeout_ns,
+            replaces=replaces,
         )
 
     # --- what the fleet answers -----------------------------------------------------------------------------
@@ -139,11 +145,14 @@ class ValuesDesk:
         payload: bytes = b"",
         fault: FaultKind = FaultKind.NONE,
         detail: str = "",
+        replaces: int = 0,
     ) -> None:
         self._number += 1
         self._askers[self._number] = asker
         run = self.order.run_id, self.order.generation
-        claim = Claim(*run, self._number, 0, kind, key, count, used, users, timeout_ns, payload, fault, detail)
+        claim = Claim(
+            *run, self._number, 0, kind, key, count, used, users, timeout_ns, payload, fault, detail, replaces
+        )
         self._feed(io.EngineClaim(*run, claim))
 
     def _prepared(self, fault: FaultKind = FaultKind.NONE, detail: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Unique rows of closed models on real agents: every row for one iteration of the whole fleet, whoever is lost."""
+"""Unique rows of closed models on real agents: each row for one iteration of the whole fleet, whoever is lost."""
 
 from __future__ import annotations
 

@@ -122,3 +122,12 @@ def test_claims_of_all_workers_are_numbered_in_a_row_and_answered_by_their_ticke
     bench.answer(2, ValueKind.RELEASED, count=2)
     bench.answer(1, ValueKind.BLOCK, first=4, end=8)
     assert bench.pool == [("give", 1, 1, 5, 0, 0, 2), ("give", 0, 1, 4, 4, 8, 0)]
+
+
+def test_a_claim_for_those_who_wait_replaces_the_last_one_of_its_worker_and_door() -> None:
+    bench = Bench(plan())
+    bench.desk.asked(PoolClaim(0, 1, 4, "door", 1))
+    bench.desk.asked(PoolClaim(1, 1, 4, "door", 1))
+    bench.desk.asked(PoolClaim(0, 2, 4, "door", 1, replaces=1))
+    bench.desk.asked(PoolClaim(1, 2, 4, "other", 1, replaces=1))
+    assert [claim.replaces for claim in bench.claims] == [0, 0, 1, 0]

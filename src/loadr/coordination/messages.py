@@ -298,6 +298,7 @@ class Claim:
     payload: bytes = field(default=b"", repr=False)  # RESULT
     fault: FaultKind = FaultKind.NONE  # RESULT
     detail: str = ""
+    replaces: int = 0  # BARRIER: an earlier claim, whose VUs count with these from now on
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class _Ledger:
     is_out: bool = False
     open: dict[int, Claim] = field(default_factory=dict)
     answers: dict[int, Value] = field(default_factory=dict)
+    left: dict[int, int] = field(default_factory=dict)  # barriers: by claim, who still waits of it
     granted: dict[str, int] = field(default_factory=dict)  # rows, by data set
     used: dict[str, int] = field(default_factory=dict)
 
@@ -114,8 +115,9 @@ class Values:
             return []  # an old one, on its way for long
         _check(claim, ledger)
         ledger.settled = max(ledger.settled, claim.settled)
-        for number in [n for n in ledger.answers if n < ledger.settled]:
-            del ledger.answers[number]
+        for kept in (ledger.answers, ledger.left):
+            for number in [n for n in kept if n < ledger.settled]:
+                del kept[number]
         if claim.number in ledger.answers:
             return [(part, ledger.answers[claim.number])]
         if claim.number in ledger.open:
@@ -168,18 +170,14 @@ class Values:
         self._is_stopped = True
         barriers, self._barriers = self._barriers, {}
         return [
-            self._answer(who, claim, ValueKind.RELEASED, count=claim.count)
-            for barrier in barriers.values()
-            for who, claim in barrier.waiting
+            answer for barrier in barriers.values() for answer in self._let_all_go(barrier, ValueKind.RELEASED)
         ]
 
     def pass_time(self, now_ns: int) -> list[Answer]:
         """Barriers whose time is up let go of everybody."""
         late = [key for key, barrier in self._barriers.items() if now_ns >= barrier.due_ns]
         return [
-            self._answer(who, claim, ValueKind.TIMED_OUT, count=claim.count)
-            for key in late
-            for who, claim in self._barriers.pop(key).waiting
+            answer for key in late for answer in self._let_all_go(self._barriers.pop(key), ValueKind.TIMED_OUT)
         ]
 
     def next_ns(self) -> int | None:
@@ -262,31 +260,54 @@ class Values:
     # --- barriers -------------------------------------------------------------------------------------------
 
     def _arrive(self, part: str, claim: Claim, now_ns: int) -> list[Answer]:
-        if self._is_stopped:
-            return [self._answer(part, claim, ValueKind.RELEASED, count=claim.count)]
+        ledger = self._parts[part]
+        ledger.left[claim.number] = claim.count + ledger.left.pop(claim.replaces, 0)
         barrier = self._barriers.get(claim.key)
+        out = []
+        if barrier is not None:
+            replaced = [
+                (who, old) for who, old in barrier.waiting if who == part and old.number == claim.replaces
+            ]
+            barrier.waiting = [waits for waits in barrier.waiting if waits not in replaced]
+            out += [self._answer(who, old, ValueKind.RELEASED) for who, old in replaced]
+        if self._is_stopped or not ledger.left[claim.number]:
+            return [*out, self._let_go(part, claim, ValueKind.RELEASED)]
         if barrier is None:
             barrier = self._barriers[claim.key] = _Barrier(now_ns + _patience_ns(claim))
         barrier.waiting.append((part, claim))
+        return out + self._meet(claim.key, barrier, now_ns)
+
+    def _meet(self, key: str, barrier: _Barrier, now_ns: int) -> list[Answer]:
+        """As many go on as there are whole groups of those who have come, the first to come first."""
         users = max(1, barrier.waiting[0][1].users)
-        arrived = sum(waits.count for _, waits in barrier.waiting)
+        arrived = sum(self._parts[who].left[claim.number] for who, claim in barrier.waiting)
         going = arrived // users * users
         out = []
         while going:
-            who, waits = barrier.waiting.pop(0)
-            count = min(waits.count, going)
+            who, claim = barrier.waiting.pop(0)
+            count = min(self._parts[who].left[claim.number], going)
             going -= count
-            out.append(self._answer(who, waits, ValueKind.RELEASED, count=count))
+            out.append(self._let_go(who, claim, ValueKind.RELEASED, count))
         if not barrier.waiting:
-            del self._barriers[claim.key]
+            del self._barriers[key]
         elif out:
             barrier.due_ns = now_ns + _patience_ns(barrier.waiting[0][1])
         return out
 
-    def _refuse(self, part: str, claim: Claim) -> Answer:
-        return self._answer(part, claim, ValueKind.REFUSED, detail="the load of this part is over")
+    def _let_all_go(self, barrier: _Barrier, kind: ValueKind) -> list[Answer]:
+        return [self._let_go(who, claim, kind) for who, claim in barrier.waiting]
+
+    def _let_go(self, part: str, claim: Claim, kind: ValueKind, count: int | None = None) -> Answer:
+        """So many of a claim, or all of them."""
+        left = self._parts[part].left
+        count = left[claim.number] if count is None else count
+        left[claim.number] -= count
+        return self._answer(part, claim, kind, count=count)
 
     # --- answers --------------------------------------------------------------------------------------------
+
+    def _refuse(self, part: str, claim: Claim) -> Answer:
+        return self._answer(part, claim, ValueKind.REFUSED, detail="the load of this part is over")
 
     def _answer(
         self,

@@ -237,6 +237,7 @@ class WorkerClaim(Report, frozen=True):
     used: int = 0
     users: int = 0
     timeout_ns: int = 0
+    replaces: int = 0  # ticket of the last claim of that key
 
 
 OrderMessage = (

@@ -52,11 +52,14 @@ class FleetValues:
         used: int = 0,
         users: int = 0,
         timeout_ns: int = 0,
-    ) -> None:
-        """``on_value`` gets the answer, which may never come: the run may end before."""
+        replaces: int = 0,
+    ) -> int:
+        """The ticket. ``on_value`` gets the answer, which may never come: the run may end before. ``replaces``:
+        the ticket of the last claim of that key, whose VUs count with these from now on."""
         self._ticket += 1
         self._waiting[self._ticket] = on_value
-        self._send(WorkerClaim(self._ticket, kind, key, count, used, users, timeout_ns))
+        self._send(WorkerClaim(self._ticket, kind, key, count, used, users, timeout_ns, replaces))
+        return self._ticket
 
     def give(self, value: ValueOrder) -> None:
         """An answer came; one that nobody waits for any more is dropped."""

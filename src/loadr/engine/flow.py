@@ -79,6 +79,7 @@ class FlowCompiler:
         self.context = context
         self._lines: list[str] = []
         self._variables: dict[str, str] = {}
+        self._meets = False
         self._roots: set[str] = set()  # data sets, "random" and "setup", as far as some step reads them
         self._names: dict[str, Any] = {
             **FUNCTIONS,
@@ -94,6 +95,9 @@ class FlowCompiler:
         for number, step in enumerate(steps):
             if step.think is not None:
                 self._think(step.think)
+            elif step.rendezvous is not None:
+                met, self._meets = step.rendezvous, True
+                self.line(f"await __meet({met.name!r}, {met.users!r}, {met.timeout_ns / NS_PER_S!r})")
             elif step.request is not None:
                 RequestCompiler(self, step.request, number).compile()
         if returns:
@@ -105,6 +109,8 @@ class FlowCompiler:
 
     def _prologue(self) -> Iterator[str]:
         yield "    __send = vu.http.send"
+        if self._meets:
+            yield "    __meet = vu.rendezvous"
         if "random" in self._roots:
             yield "    __random = vu.random"
         if "setup" in self._roots:

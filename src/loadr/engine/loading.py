@@ -20,6 +20,7 @@ from loadr.engine.feeders import Feeder, feeders_of, read_data
 from loadr.engine.fleet_values import FleetValues
 from loadr.engine.flow import FlowContext, compile_flow
 from loadr.engine.iterations import FirstOfEach, Flow, Iterations
+from loadr.engine.meetings import Meetings
 from loadr.engine.open import OpenExecutor
 from loadr.engine.recorder import Recorder, ScenarioRecorder
 from loadr.engine.run import Executor
@@ -45,6 +46,7 @@ class Surroundings:
     clock: Callable[[], int] = boottime_ns
     secrets: Secrets = NO_SECRETS
     values: FleetValues = field(default_factory=FleetValues)
+    meetings: Meetings | None = None
 
 
 def load(
@@ -101,6 +103,7 @@ def _vu_maker(
 ) -> Callable[[int], Vu]:
     stream = stream_seed(plan.seed, name)
     open_model = not isinstance(scenario, ConstantVus)
+    meetings = around.meetings
 
     def make(number: int) -> Vu:
         http = around.http.http(recorder, plan.defaults.http)
@@ -114,6 +117,7 @@ def _vu_maker(
             open_model=open_model,
             secrets=around.secrets,
             setup=around.values.setup,
+            meetings=meetings,
         )
 
     return make

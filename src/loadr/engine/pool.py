@@ -417,6 +417,7 @@ class WorkerPool:
                         report.used,
                         report.users,
                         report.timeout_ns,
+                        report.replaces,
                     )
                 )
             case WorkerEvent():

@@ -103,6 +103,7 @@ class PoolClaim:
     used: int = 0
     users: int = 0
     timeout_ns: int = 0
+    replaces: int = 0  # ticket of its last claim of that key
 
 
 PoolEvent = (

@@ -51,6 +51,7 @@ from loadr.engine.fleet_values import FleetValues
 from loadr.engine.iterations import SCRIPT_EXCEPTION, describe_exception
 from loadr.engine.link import Link
 from loadr.engine.loading import Scripts, Surroundings, load
+from loadr.engine.meetings import Meetings
 from loadr.engine.page import ALIVE_AT, Page
 from loadr.engine.recorder import Recorder
 from loadr.engine.run import Run
@@ -119,7 +120,14 @@ class Worker:
             recorder = Recorder(list(plan.scenarios), words, mask=self._secrets.mask)
             http = HttpWorker(self._loop, recorder, words, boottime_ns, files_dir=order.files_dir)
             around = Surroundings(
-                self._loop, words, http, recorder, self._tell, secrets=self._secrets, values=self._values
+                self._loop,
+                words,
+                http,
+                recorder,
+                self._tell,
+                secrets=self._secrets,
+                values=self._values,
+                meetings=Meetings(self._values, self._loop),
             )
             self._plan, self._files_dir = plan, order.files_dir
             self._scripts = Scripts(Path(order.files_dir))

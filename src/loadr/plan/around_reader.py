@@ -23,7 +23,7 @@ class AroundReader:
     """``scope`` is what every scenario knows. ``relative_urls`` grows with what is read."""
 
     def __init__(self, scope: Scope, scripts: ScriptReader, faults: FaultList) -> None:
-        self._scope = replace(scope, data={}, elsewhere=scope.data.keys())
+        self._scope = replace(scope, data={}, elsewhere=scope.data.keys(), iterations=False)
         self._scripts = scripts
         self._faults = faults
         self.relative_urls: list[Route] = []

@@ -73,11 +73,23 @@ class ThinkStep(Frozen):
     high_ns: DurationNs
 
 
+class RendezvousStep(Frozen):
+    """The VU waits until ``users`` of the whole fleet are here; ``timeout`` counts from the first one on. That it
+    was too short is a failure of the check ``rendezvous NAME``."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    users: Annotated[int, Field(ge=1, le=1_000_000)]
+    timeout_ns: Annotated[DurationNs, Field(gt=0, le=3_600_000_000_000)] = Field(
+        default=30_000_000_000, alias="timeout"
+    )
+
+
 class Step(Frozen):
     """Exactly one of the fields is set; the key in YAML names the kind of step."""
 
     request: RequestStep | None = None
     think: ThinkStep | None = None
+    rendezvous: RendezvousStep | None = None
 
 
 # --- scenarios -------------------------------------------------------------------------------------------

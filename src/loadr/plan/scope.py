@@ -24,7 +24,7 @@ RESPONSE_MEMBERS = ("status", "duration_ms", "body", "text", "json", "headers", 
 class Scope:
     """``data`` maps the name of a data set to its columns (None: the file could not be read, any column may be
     right); ``later`` are variables that this or a later step extracts. ``secrets`` and ``setup`` None: any name
-    may do. ``elsewhere``: data sets that iterations have, and this place has not."""
+    may do. ``elsewhere``: data sets that iterations have, and this place has not, for want of ``iterations``."""
 
     data: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     env: Collection[str] = ()
@@ -34,6 +34,7 @@ class Scope:
     response: bool = False
     setup: Collection[str] | None = ()
     elsewhere: Collection[str] = ()
+    iterations: bool = True
 
     @property
     def names(self) -> list[str]:

@@ -25,6 +25,9 @@ class ClaimsModel:
         self._number = 0
         self._used = 0
         self._asked = False
+        self._here = 0  # VUs that wait for others
+        self._fresh = 0  # of them, those of whom nobody has heard
+        self._last = 0  # the claim for the others, 0: there is none
 
     def claim(self, kind: ClaimKind, key: str, **fields: Any) -> None:
         engine = self.engine
@@ -59,10 +62,18 @@ class ClaimsModel:
         if len(self.rows) < ROWS // 2 and not self._asked:
             self.ask_rows()
         if self.random.random() < 0.1:
-            self.meet(self.random.randrange(1, 3))
+            count = self.random.randrange(1, 3)
+            self._here += count
+            self._fresh += count
+            self.meet()
 
-    def meet(self, count: int) -> None:
-        self.claim(ClaimKind.BARRIER, "meet", count=count, users=USERS, timeout_ns=WAITS_NS)
+    def meet(self) -> None:
+        """Each claim replaces the one before it."""
+        count, self._fresh = self._fresh, 0
+        if count:
+            last, self._last = self._last, self._number + 1
+            fields = {"count": count, "users": USERS, "timeout_ns": WAITS_NS, "replaces": last}
+            self.claim(ClaimKind.BARRIER, "meet", **fields)
 
     # --- what is given --------------------------------------------------------------------------------------
 
@@ -79,11 +90,16 @@ class ClaimsModel:
             self._asked = value.first == value.end
             self.engine.oracle.granted_rows(self.engine.who, value.first, value.end)
             self.rows[:0] = range(value.first, value.end)
-        elif claim.kind is ClaimKind.BARRIER and value.kind is ValueKind.RELEASED:
-            if not 0 < value.count <= claim.count:
-                raise Violation(f"{value.count} of {claim.count} VUs are let go")
-            if value.count < claim.count:
-                self.meet(claim.count - value.count)
+        elif claim.kind is ClaimKind.BARRIER:
+            told = self._here - self._fresh
+            if value.count > told:
+                raise Violation(f"{value.count} VUs of {told} are let go")
+            self._here -= told if value.kind is ValueKind.REFUSED else value.count
+            if value.kind is ValueKind.RELEASED and value.number == self._last and not value.count:
+                raise Violation("a claim that nothing replaces is answered, and nobody is let go")
+            if value.number == self._last:
+                self._last, self._fresh = 0, self._here
+                self.meet()
         elif claim.key == "setup":
             self._set_up(value)
 

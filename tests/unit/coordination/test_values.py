@@ -187,8 +187,36 @@ def test_rows_of_a_part_that_is_over_are_burnt_but_for_those_that_it_has_begun()
 # --- barriers ------------------------------------------------------------------------------------------------
 
 
-def meet(values: Values, part: str, number: int, count: int, users: int = 3, now: int = NOW) -> list[Answer]:
-    return values.claim(part, claim(number, K.BARRIER, "m", count=count, users=users, timeout_ns=50), now)
+def meet(
+    values: Values, part: str, number: int, count: int, users: int = 3, now: int = NOW, replaces: int = 0
+) -> list[Answer]:
+    fields = {"count": count, "users": users, "timeout_ns": 50, "replaces": replaces}
+    return values.claim(part, claim(number, K.BARRIER, "m", **fields), now)
+
+
+def test_a_claim_may_replace_another_and_their_vus_count_together() -> None:
+    values = Values({})
+    meet(values, "a", 1, 1)
+    assert [(v.number, v.kind, v.count) for _, v in meet(values, "a", 2, 1, replaces=1)] == [(1, V.RELEASED, 0)]
+    answers = meet(values, "b", 1, 1, now=NOW + 40)
+    assert [(part, v.number, v.count) for part, v in answers] == [("a", 2, 2), ("b", 1, 1)]
+
+
+def test_what_is_left_of_a_claim_that_was_answered_on_the_way_goes_to_the_one_that_replaces_it() -> None:
+    values = Values({})
+    meet(values, "a", 1, 2)
+    assert [v.count for _, v in meet(values, "b", 1, 2)] == [2, 1]
+    assert meet(values, "b", 2, 1, replaces=1) == []
+    assert [(part, v.count) for part, v in meet(values, "a", 2, 1)] == [("b", 2), ("a", 1)]
+
+
+def test_the_time_of_those_who_wait_goes_on_when_their_claim_is_replaced() -> None:
+    values = Values({})
+    meet(values, "a", 1, 1)
+    meet(values, "a", 2, 1, now=NOW + 20, replaces=1)
+    assert values.next_ns() == NOW + 50
+    assert [(v.number, v.count) for _, v in values.pass_time(NOW + 50)] == [(2, 2)]
+    assert [v.count for _, v in meet(values, "a", 3, 3, replaces=2)] == [3]
 
 
 def test_as_many_go_on_as_were_waited_for_and_the_others_are_claimed_anew() -> None:

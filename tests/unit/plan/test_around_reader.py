@@ -132,3 +132,8 @@ def test_a_function_that_can_be_no_setup_or_teardown(desk, body, expected):
 def test_any_name_may_be_right_where_a_script_returns_it():
     assert names_of(None) == () and names_of(Around(script="a.py")) is None
     assert names_of(Around(flow=(), extracts=("a",))) == ("a",)
+
+
+def test_nobody_meets_in_a_setup(desk):
+    faults = desk.faults(HTTP + "setup: { flow: [ rendezvous: { name: a, users: 2 } ] }\n" + LOOK % "/")
+    assert "VUs meet in iterations, and this is none" in faults[0]

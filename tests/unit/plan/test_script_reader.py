@@ -173,7 +173,7 @@ def test_a_broken_script_is_looked_into_once_and_hides_no_other_fault(desk):
         "  b: { script: broken.py }\n  c: { executor: constant-vus, vus: 1, duration: 1s, flow: [] }"
     ) == [
         "2:56: scenarios.a.vus: must be at least 1, and is 0 -> ",
-        "4:60: scenarios.c.flow: the flow is empty -> add a step: request or think",
+        "4:60: scenarios.c.flow: the flow is empty -> add a step: request or think or rendezvous",
         "broken.py:1:7: SyntaxError: invalid syntax -> ",
     ]
     assert desk.faults("scenarios: { a: { script: broken.py, function: 5 } }") == [

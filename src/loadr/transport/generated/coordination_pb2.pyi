@@ -480,7 +480,7 @@ class Ledger(_message.Message):
     def __init__(self, scenario: _Optional[str] = ..., planned: _Optional[int] = ..., started: _Optional[int] = ..., finished: _Optional[int] = ..., interrupted: _Optional[int] = ..., dropped: _Optional[int] = ..., missed: _Optional[int] = ..., requests: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
 class Claim(_message.Message):
-    __slots__ = ("run_id", "generation", "number", "settled", "kind", "key", "count", "used", "users", "timeout_ns", "payload", "fault", "detail")
+    __slots__ = ("run_id", "generation", "number", "settled", "kind", "key", "count", "used", "users", "timeout_ns", "payload", "fault", "detail", "replaces")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -494,6 +494,7 @@ class Claim(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     FAULT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     generation: int
     number: int
@@ -507,7 +508,8 @@ class Claim(_message.Message):
     payload: bytes
     fault: FaultKind
     detail: str
-    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., number: _Optional[int] = ..., settled: _Optional[int] = ..., kind: _Optional[_Union[ClaimKind, str]] = ..., key: _Optional[str] = ..., count: _Optional[int] = ..., used: _Optional[int] = ..., users: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., payload: _Optional[bytes] = ..., fault: _Optional[_Union[FaultKind, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+    replaces: int
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., number: _Optional[int] = ..., settled: _Optional[int] = ..., kind: _Optional[_Union[ClaimKind, str]] = ..., key: _Optional[str] = ..., count: _Optional[int] = ..., used: _Optional[int] = ..., users: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., payload: _Optional[bytes] = ..., fault: _Optional[_Union[FaultKind, str]] = ..., detail: _Optional[str] = ..., replaces: _Optional[int] = ...) -> None: ...
 
 class Goodbye(_message.Message):
     __slots__ = ("reason", "drained")
