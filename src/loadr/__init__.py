@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         options,
         ramping_arrival_rate,
         scenario,
+        setup,
+        teardown,
         thresholds,
     )
 
@@ -30,6 +32,8 @@ __all__ = [
     "options",
     "ramping_arrival_rate",
     "scenario",
+    "setup",
+    "teardown",
     "thresholds",
 ]
 

@@ -26,7 +26,7 @@ from loadr.engine.channel import ScenarioLedger
 from loadr.engine.pool import WorkerPool
 from loadr.engine.pool_events import PoolHealth
 from loadr.errors import ArgumentInvalid, ExitCode, LoadrError, PeerRefused
-from loadr.masking import NO_SECRETS, Secrets
+from loadr.masking import NO_SECRETS
 from loadr.plan.model import CORPORA_FOLDER, Plan
 from loadr.pump import Pump
 from loadr.schedule.change import Change
@@ -36,6 +36,7 @@ from loadr.transport.corpora import Corpora
 from loadr.transport.link import AgentLink
 from loadr.transport.sandbox import Sandbox
 from loadr.transport.work_folder import temporary_folder
+from loadr.values_desk import Order, ValuesDesk, ValuesPool
 from loadr.version import __version__
 
 Logger = Callable[[str, str], None]
@@ -58,7 +59,7 @@ class Dialer(Protocol):
     async def dial(self, timeout_s: float) -> AgentLink: ...
 
 
-class EnginePool(Protocol):
+class EnginePool(ValuesPool, Protocol):
     """What carries the load: `loadr.engine.pool.WorkerPool`, or a model of it in tests and benchmarks."""
 
     async def spawn(self) -> None: ...
@@ -96,6 +97,8 @@ class _Engine:
     generation: int
     plan: Plan | None = None
     closed: bool = False
+    lease_end_ns: int = 0
+    tears_down: bool = False  # the load is over; fresh workers, of whom one tears down
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -136,6 +139,7 @@ class Agent:
         self._pool_ready: asyncio.Task[None] | None = None
         self._sandbox: Sandbox
         self._engine: _Engine | None = None
+        self._desks: dict[tuple[str, int], ValuesDesk] = {}  # of parts that are not forgotten
         self._opened: dict[str, set[int]] = {}  # generations of a run that need its sandbox
         self._link: AgentLink | None = None
         self._link_task: asyncio.Task[None] | None = None
@@ -202,7 +206,8 @@ class Agent:
                 if self._link is not None:
                     self._link.send(message)
             case io.SetLease(run_id, generation, end_mono_ns):
-                if self._is_current(run_id, generation):
+                if self._engine is not None and self._is_current(run_id, generation):
+                    self._engine.lease_end_ns = end_mono_ns
                     self._pool.set_lease(end_mono_ns)
             case io.Dial(max_delay_ns, timeout_ns):
                 self._link_task = asyncio.create_task(self._dial(max_delay_ns, timeout_ns))
@@ -216,13 +221,14 @@ class Agent:
                 self._open_sandbox(effect)
             case io.StoreChunk():
                 self._store(effect)
-            case io.PrepareEngine():
-                self._log("info", f"run {effect.run_id}: preparing")
-                if self._engine is not None:
-                    self._engine.hurry.set()
-                self._engine = _Engine(effect.run_id, effect.generation)
-                task = asyncio.create_task(self._prepare(self._engine, effect.plan_json, effect.secrets))
-                self._keep(task)
+            case io.PrepareEngine(run_id, generation, plan_json, secrets):
+                self._log("info", f"run {run_id}: preparing")
+                order = Order(run_id, generation, plan_json, secrets)
+                desk = ValuesDesk(order, self._pool, self._pump.feed, self._tear_down)
+                self._desks[run_id, generation] = desk
+                self._engage(desk, _Engine(run_id, generation))
+            case io.GiveValue(run_id, generation, value):
+                self._desks[run_id, generation].give(value)
             case io.ArmEngine(run_id, generation, shares):
                 if self._is_current(run_id, generation) and self._engine is not None and self._engine.plan:
                     self._pool.arm(shares, self._engine.plan)
@@ -246,6 +252,18 @@ class Agent:
                     self._left.set_result(exit_code)
             case io.Log(level, text):
                 self._log(level, text)
+
+    def _engage(self, desk: ValuesDesk, engine: _Engine) -> None:
+        """The workers, fresh ones if need be, are to load the plan."""
+        if self._engine is not None:
+            self._engine.hurry.set()
+        self._engine = engine
+        self._keep(asyncio.create_task(self._prepare(engine, desk)))
+
+    def _tear_down(self, desk: ValuesDesk) -> None:
+        order = desk.order
+        self._log("info", f"run {order.run_id}: tearing down")
+        self._engage(desk, _Engine(order.run_id, order.generation, tears_down=True))
 
     def _is_current(self, run_id: str, generation: int) -> bool:
         engine = self._engine
@@ -319,12 +337,12 @@ class Agent:
 
     # --- engine ---------------------------------------------------------------------------------------------
 
-    async def _prepare(self, engine: _Engine, plan_json: bytes, secrets: Secrets) -> None:
+    async def _prepare(self, engine: _Engine, desk: ValuesDesk) -> None:
         fault, detail = FaultKind.NONE, ""
         try:
             if self._pool_ready is not None:
                 await asyncio.shield(self._pool_ready)
-            plan = Plan.from_json(plan_json)
+            plan = desk.plan = Plan.from_json(desk.order.plan_json)
             if faults := await asyncio.to_thread(self._setup.corpora.faults, plan):
                 fault, detail = FaultKind.CORPUS, "; ".join(faults)
             elif engine is self._engine and not engine.closed:
@@ -341,12 +359,29 @@ class Agent:
         if engine is not self._engine or engine.closed:
             return
         if fault:
-            self._pump.feed(io.EnginePrepared(engine.run_id, engine.generation, fault, detail))
+            self._loaded(engine, fault, detail)
             return
         folder = str(self._sandbox.folder(engine.run_id))
-        self._pool.prepare(engine.run_id, plan_json, folder, secrets)
+        self._pool.prepare(engine.run_id, desk.order.plan_json, folder, desk.order.secrets)
+        if engine.lease_end_ns:
+            self._pool.set_lease(engine.lease_end_ns)
+
+    def _loaded(self, engine: _Engine, fault: FaultKind, detail: str) -> None:
+        """The workers have loaded the plan, or could not."""
+        desk = self._desks.get((engine.run_id, engine.generation))
+        if desk is None:
+            return
+        if engine.tears_down and fault:
+            desk.failed("teardown", fault, detail)
+        elif engine.tears_down:
+            desk.begin_teardown()
+        elif fault:
+            self._pump.feed(io.EnginePrepared(engine.run_id, engine.generation, fault, detail))
+        else:
+            desk.loaded()
 
     def _forget(self, run_id: str, generation: int) -> None:
+        self._desks.pop((run_id, generation), None)
         opened = self._opened.get(run_id, set())
         opened.discard(generation)
         if not opened:
@@ -378,11 +413,18 @@ class Agent:
         if engine is None:
             return
         run = (engine.run_id, engine.generation)
+        desk = self._desks.get(run)
         match event:
+            case pool_io.PoolAround():
+                if desk is not None:
+                    desk.done(event)
+            case pool_io.PoolClaim():
+                if desk is not None:
+                    desk.asked(event)
             case pool_io.PoolInterval(delta):
                 self._pump.feed(io.EngineInterval(*run, delta))
             case pool_io.PoolPrepared(fault, detail):
-                self._pump.feed(io.EnginePrepared(*run, FaultKind(fault), detail))
+                self._loaded(engine, FaultKind(fault), detail)
             case pool_io.PoolArmed(fault, detail):
                 self._pump.feed(io.EngineArmed(*run, FaultKind(fault), detail))
             case pool_io.PoolStarted(start_error_ns):
@@ -396,6 +438,8 @@ class Agent:
             case pool_io.PoolFinished(ledgers, cause):
                 self._pump.feed(io.EngineFinished(*run, tuple(map(_ledger, ledgers)), cause))
                 self._retire(engine)
+                if desk is not None and not engine.tears_down:
+                    desk.finished()
 
     # --- health ---------------------------------------------------------------------------------------------
 

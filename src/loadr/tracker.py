@@ -56,6 +56,8 @@ class RunTracker:
         record.stopped_by = run.stopped_by.value
         record.changes = run.changes
         record.absorbed = run.absorbed
+        record.setup_requests, record.teardown_requests = run.setup_requests, run.teardown_requests
+        record.teardown_fault = run.teardown_fault
         record.started_unix_ms = run.start_unix_ms
         if run.start_controller_ns is not None:
             end_ns = now_ns

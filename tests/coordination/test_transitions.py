@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordination import test_conversations, test_corners, test_hostile_agents, test_moving_load
+from coordination import test_conversations, test_corners, test_hostile_agents, test_moving_load, test_values
 from coordination.simulator.play import simulate
 from coordination.simulator.scenario import draw
 from loadr.coordination import agent, agent_run, controller_session, run_table
@@ -31,7 +31,7 @@ UNREACHABLE = {"session: REGISTERED × LEASE_OVER": DOUBTED_BEFORE, "session: ON
 
 def talks() -> Iterator[Callable[[], None]]:
     """Every conversation, with each of its parameters."""
-    for module in (test_conversations, test_corners, test_moving_load, test_hostile_agents):
+    for module in (test_conversations, test_corners, test_moving_load, test_hostile_agents, test_values):
         for name, each in vars(module).items():
             if name.startswith("test_"):
                 marks = [mark.args[:2] for mark in getattr(each, "pytestmark", ()) if mark.name == "parametrize"]

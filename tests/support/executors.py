@@ -13,6 +13,7 @@ from loadr.engine.iterations import FirstOfEach, Iterations
 from loadr.engine.open import OpenExecutor
 from loadr.engine.page import LEASE_END, REVISION, new_words
 from loadr.engine.recorder import Recorder
+from loadr.engine.stock import Shelf
 from loadr.engine.vu import Vu
 from loadr.plan.model import ConstantVus, Plan
 from loadr.schedule.change import Change
@@ -65,6 +66,7 @@ class ExecutorBench:
         *,
         limit: int | None = None,
         lease_s: float = 1e6,
+        shelves: Sequence[Shelf] = (),
     ) -> None:
         self.now_ns = START_NS
         self.words = new_words()
@@ -79,7 +81,7 @@ class ExecutorBench:
         self.executor: OpenExecutor | ClosedExecutor
         if isinstance(model, ConstantVus):
             self.executor = ClosedExecutor(
-                model, plan.seed, self.iterations, self._make_vu, self.words, self.clock, loop
+                model, plan.seed, self.iterations, self._make_vu, self.words, self.clock, loop, shelves
             )
         else:
             self.executor = OpenExecutor(

@@ -39,7 +39,7 @@ TIMES = {
     "barrier_loopback_ns": "from the last `Armed` to the start instant, if all agents are on loopback …",
     "barrier_network_ns": "… or if one is not …",
     "barrier_rtts": "… or so many round trips of the slowest agent, if that is longer; at most 30 s",
-    "prepare_ns": "from `Assignment` to `Prepared`",
+    "prepare_ns": "from `Assignment` to `Prepared`; more if the plan has a setup",
     "arm_ns": "from `Desired` ARMED to `Armed`",
     "final_flush_ns": "last batches are awaited so long after the engines were killed",
     "strikes": "so many faults of one process …",
@@ -80,6 +80,10 @@ LIMITS = {
     "MAX_TREND_COUNT": ("", "samples of a trend within one interval"),
     "MAX_AHEAD_S": ("s", "how far an interval may reach beyond what has passed of the run"),
     "MAX_CHANGES": ("", "changes of one run"),
+    "MAX_OPEN_CLAIMS": ("", "claims of one part that are not answered"),
+    "MAX_VALUE_BYTES": ("bytes", "`Claim.payload`"),
+    "MAX_ONCE": ("", "keys of what is done once in a run"),
+    "MAX_BLOCK_ROWS": ("", "rows of a block"),
     "MAX_GENERATIONS": ("", "generations of one agent in one run"),
 }
 

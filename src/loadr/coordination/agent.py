@@ -32,11 +32,14 @@ from loadr.coordination.messages import (
     Register,
     Registered,
     RunPhase,
+    Value,
+    ValueKind,
 )
 from loadr.coordination.outbox import Outbox
 from loadr.coordination.story import Story
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 from loadr.coordination.timing import TIMING, Timing
+from loadr.coordination.values import TEARDOWN
 from loadr.errors import ExitCode, InternalFault, PeerFault
 from loadr.units import NS_PER_MS, format_duration_ns
 
@@ -111,6 +114,7 @@ _INPUT_OF: dict[type, LinkInput] = {
     Assignment: LinkInput.RUN_MESSAGE,
     FileChunk: LinkInput.RUN_MESSAGE,
     Desired: LinkInput.RUN_MESSAGE,
+    Value: LinkInput.RUN_MESSAGE,
     Drain: LinkInput.CONTROLLER_DRAINS,
 }
 _RUN_INPUT_OF: dict[type, RunInput] = {
@@ -122,6 +126,7 @@ _RUN_INPUT_OF: dict[type, RunInput] = {
     io.EngineStarted: RunInput.ENGINE_STARTED,
     io.EngineInterval: RunInput.ENGINE_INTERVAL,
     io.EngineEvent: RunInput.ENGINE_EVENT,
+    io.EngineClaim: RunInput.ENGINE_CLAIM,
     io.EngineFinished: RunInput.ENGINE_FINISHED,
 }
 
@@ -430,6 +435,12 @@ class AgentCore:
             run = self._newest(message.run_id)
             if run is not None:
                 run.handle(RunInput.CHUNK, now_ns, message)
+        elif isinstance(message, Value):
+            run = self._runs.get((message.run_id, message.generation))
+            if run is not None:
+                run.handle(RunInput.VALUE, now_ns, message)
+                if message.kind is ValueKind.DO:
+                    self._beat(now_ns)  # it is done under a lease, which comes with the answer
         elif isinstance(message, Desired):
             run = self._runs.get((message.run_id, message.generation))
             if run is not None and message.phase is RunPhase.NONE:
@@ -501,7 +512,7 @@ class AgentCore:
             )
 
     def _drain_on(self, now_ns: int) -> None:
-        if all(run.uplink.is_drained for run in self._runs.values()):
+        if all(run.uplink.is_drained and not run.claims.waits_for(TEARDOWN) for run in self._runs.values()):
             self._say_goodbye(drained=True)
         elif self._drain_until_ns is not None and now_ns >= self._drain_until_ns:
             self._say_goodbye(drained=False)

@@ -13,7 +13,10 @@ The shell's side of the contract:
 * `PrepareEngine`, `ArmEngine`, `StartEngine` are answered by `EnginePrepared`, `EngineArmed`, `EngineStarted`.
 * `ReshareEngine` may come any number of times after `StartEngine`; the latest holds.
 * `StopEngine` is answered by `EngineFinished` in bounded time, in whatever state the engine is, if it was armed;
-  a normal end is reported by the same event. Nothing of a run follows its `EngineFinished`.
+  a normal end is reported by the same event. Nothing of a run follows its `EngineFinished`
+  but claims of its teardown.
+* `EngineClaim` may come from `PrepareEngine` on, numbered from 1 on, and is answered by one `GiveValue`, or never
+  if the run ends before. What a value says is to be done (`ValueKind.DO`) is done under the lease.
 * `ForgetRun` ends whatever the run still has (engine, sandbox) at once; nothing needs to be reported.
 * Events about a run that the core no longer knows are ignored.
 """
@@ -24,12 +27,14 @@ from dataclasses import dataclass, field
 
 from loadr.coordination.messages import (
     AgentMessage,
+    Claim,
     ControllerMessage,
     FaultKind,
     FileChunk,
     Ledger,
     ManifestFile,
     RunEventKind,
+    Value,
 )
 from loadr.masking import NO_SECRETS, Secrets
 from loadr.metrics.delta import IntervalDelta
@@ -156,6 +161,15 @@ class EngineEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineClaim:
+    """The engine asks the fleet for a value. ``claim.settled`` is filled in by the core."""
+
+    run_id: str
+    generation: int
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
 class EngineFinished:
     """All workers are done and every interval was reported. ``cause`` is empty for a normal end, else why."""
 
@@ -187,6 +201,7 @@ AgentEvent = (
     | EngineStarted
     | EngineInterval
     | EngineEvent
+    | EngineClaim
     | EngineFinished
     | DrainRequested
 )
@@ -269,6 +284,15 @@ class SetLease:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveValue:
+    """The answer to a claim of the engine."""
+
+    run_id: str
+    generation: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class StopEngine:
     """Start nothing more; ``graceful``: let iterations finish, otherwise interrupt them at once."""
 
@@ -311,6 +335,7 @@ AgentEffect = (
     | StartEngine
     | ReshareEngine
     | SetLease
+    | GiveValue
     | StopEngine
     | ForgetRun
     | Leave

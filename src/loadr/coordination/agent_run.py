@@ -7,13 +7,16 @@ granted keeps it going: when it ends, the engine is stopped and never started ag
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from loadr.coordination import agent_io as io
+from loadr.coordination.claims import Claims
 from loadr.coordination.clock import PeerClock
 from loadr.coordination.messages import (
     MAX_WORDS_CHARACTERS,
     ActiveRun,
+    AgentMessage,
     Armed,
     Assignment,
     Desired,
@@ -23,12 +26,14 @@ from loadr.coordination.messages import (
     RunEventKind,
     RunHealth,
     RunPhase,
+    Value,
 )
 from loadr.coordination.outbox import Outbox
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 from loadr.coordination.timing import Timing
 from loadr.coordination.transfer import Transfer
 from loadr.coordination.uplink import Uplink
+from loadr.coordination.values import TEARDOWN
 from loadr.errors import InternalFault, PeerFault
 from loadr.schedule.share import ScenarioShare
 
@@ -71,6 +76,8 @@ class RunInput(Enum):
     ENGINE_STARTED = "workers have begun"
     ENGINE_INTERVAL = "a worker's second"
     ENGINE_EVENT = "something worth telling"
+    ENGINE_CLAIM = "workers, or the shell, ask the fleet for a value"
+    VALUE = "a claim was answered"
     ENGINE_FINISHED = "workers are done"
     LEASE_ENDED = "the lease ran out"
     PREPARE_TIMED_OUT = "preparing took too long"
@@ -85,6 +92,7 @@ _BEFORE_READY = (S.OPENING, S.FETCHING, S.PREPARING)
 _BEFORE_START = (*_BEFORE_ARMED, S.ARMED)
 _LIVE = (S.COMMITTED, S.RUNNING)
 _OVER = (S.FLUSHING, S.FAILED)
+_CLAIMING = (S.PREPARING, S.ARMING, S.ARMED, *_LIVE, S.STOPPING, S.FLUSHING)
 
 TABLE = Table(
     AgentRunState,
@@ -107,6 +115,8 @@ TABLE = Table(
         RunInput.ENGINE_STARTED: Row({"started": (S.COMMITTED,), IGNORE: (S.STOPPING, *_OVER)}, rest=FAULT),
         RunInput.ENGINE_INTERVAL: Row({"add": (*_LIVE, S.STOPPING), IGNORE: _OVER}, rest=FAULT),
         RunInput.ENGINE_EVENT: Row({"tell": (*_LIVE, S.STOPPING), "tell_early": _BEFORE_START}, rest=IGNORE),
+        RunInput.ENGINE_CLAIM: Row({"claim": _CLAIMING, FAULT: (S.OPENING, S.FETCHING, S.READY)}, rest=IGNORE),
+        RunInput.VALUE: Row({"give": _CLAIMING, FAULT: (S.OPENING, S.FETCHING)}, rest=IGNORE),
         RunInput.ENGINE_FINISHED: Row(
             {"finish": (*_LIVE, S.STOPPING), "end_early": (S.ARMING, S.ARMED), IGNORE: _OVER}, rest=FAULT
         ),
@@ -132,6 +142,7 @@ _FROM_CONTROLLER = frozenset(
         RunInput.WANT_RUNNING,
         RunInput.WANT_STOPPING,
         RunInput.WANT_KILLED,
+        RunInput.VALUE,
     )
 )
 _WANTED = {
@@ -164,6 +175,7 @@ class AgentRun:
         self.revision = 0
         self.orphaned = False
         self.lease_end_ns: int | None = None  # as granted
+        self.claims = Claims()
         self.uplink = Uplink(self.run_id, self.generation, closes_after_ns, timing.frozen_limit)
         self._timing = timing
         self._assignment = assignment
@@ -242,12 +254,14 @@ class AgentRun:
             self.handle(RunInput.HAND_OVER_TIMED_OUT, now_ns)
 
     def grant(self, end_ns: int) -> None:
-        """The lease of this generation now ends at ``end_ns``, if that is later. One that has ended is gone."""
-        if self.orphaned or not self.is_engaged:
+        """The lease of this generation now ends at ``end_ns``, if that is later. One that has ended is gone, but
+        for a teardown."""
+        tears_down = self.state is S.FLUSHING and self.claims.is_doing(TEARDOWN)
+        if not tears_down and (self.orphaned or not self.is_engaged):
             return
         if self.lease_end_ns is None or end_ns > self.lease_end_ns:
             self.lease_end_ns = end_ns
-            if self.state in (S.ARMED, *_LIVE, S.STOPPING):
+            if tears_down or self.state in (S.PREPARING, S.ARMED, *_LIVE, S.STOPPING):
                 self._out.do(io.SetLease(self.run_id, self.generation, end_ns))
 
     def desire(self, desired: Desired, now_ns: int) -> bool:
@@ -265,8 +279,7 @@ class AgentRun:
     def pump(self, now_ns: int) -> bool:
         """Freeze and send what is due; whether there was anything."""
         messages = self.uplink.pump(now_ns, online=self._out.online)
-        for message in messages:
-            self._out.send(message)
+        self._send_all(messages)
         return bool(messages)
 
     # --- preparing ------------------------------------------------------------------------------------------
@@ -275,6 +288,8 @@ class AgentRun:
         self.state = S.PREPARING
         given = self._assignment
         self._out.do(io.PrepareEngine(self.run_id, self.generation, given.plan_json, given.secrets))
+        if self.lease_end_ns is not None:  # a setup sends requests
+            self._out.do(io.SetLease(self.run_id, self.generation, self.lease_end_ns))
 
     def _fetch(self, event: io.SandboxMissing, _: int) -> None:
         self.state = S.FETCHING
@@ -400,6 +415,19 @@ class AgentRun:
     def _tell(self, event: io.EngineEvent, _: int) -> None:
         self.uplink.add_event(event.kind, event.detail, unreported=event.unreported)
 
+    def _claim(self, event: io.EngineClaim, _: int) -> None:
+        self._send_all(self.claims.add(event.claim))
+
+    def _give(self, value: Value, _: int) -> None:
+        is_new, due = self.claims.answer(value)
+        if is_new:
+            self._out.do(io.GiveValue(self.run_id, self.generation, value))
+        self._send_all(due)
+
+    def _send_all(self, messages: Iterable[AgentMessage]) -> None:
+        for message in messages:
+            self._out.send(message)
+
     def _stop(self, desired: Desired, _: int) -> None:
         self._stop_engine(graceful=True, cause=desired.cause)
 
@@ -432,7 +460,7 @@ class AgentRun:
         if not self.uplink.acknowledge(resume_seq - 1):
             raise PeerFault(f"run {self.run_id}: batch {resume_seq - 1} was acknowledged, and never sent")
         self.handle(RunInput.REGISTERED, now_ns)
+        self._send_all(self.claims.repeat())
 
     def _replay(self, _: object, __: int) -> None:
-        for message in self.uplink.replay():
-            self._out.send(message)
+        self._send_all(self.uplink.replay())

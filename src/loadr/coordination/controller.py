@@ -31,6 +31,7 @@ from loadr.coordination.messages import (
     AgentBeat,
     AgentMessage,
     Armed,
+    Claim,
     ControllerMessage,
     FileRequest,
     Goodbye,
@@ -75,6 +76,7 @@ _INPUT_OF: dict[type, SessionInput] = {
     Armed: SessionInput.RUN_MESSAGE,
     Metrics: SessionInput.RUN_MESSAGE,
     RunEvent: SessionInput.RUN_MESSAGE,
+    Claim: SessionInput.RUN_MESSAGE,
 }
 
 
@@ -273,7 +275,9 @@ class ControllerCore:
         """Nothing is awaited any more of what it does in the run."""
         alive_until_ns = min(now_ns, member.good_ns + member.lease_ns)
         for part in self._parts_in_current(member):
-            if self._current is not None and not part.is_out:
+            if self._current is not None and part.is_out:
+                self._current.left_by(part)
+            elif self._current is not None:
                 fact = Fact(
                     member.view.agent_id, text=why, generation=part.view.generation, until_ns=alive_until_ns
                 )
@@ -392,7 +396,8 @@ class ControllerCore:
         return self._current.parts_of(member.view.agent_id, member.view.incarnation)
 
     def _has_load(self, member: Member) -> bool:
-        return any(part.may_load for part in self._parts_in_current(member))
+        run = self._current
+        return run is not None and any(run.may_send(part) for part in self._parts_in_current(member))
 
     def _is_gone(self, member: Member) -> bool:
         gone = member.view.state in (AgentState.LOST, AgentState.LEFT)
@@ -483,7 +488,7 @@ class ControllerCore:
             self._part_with(stream.member, AgentState.LEFT, why, now_ns)
 
     def _listen(
-        self, stream: Stream, message: Prepared | Armed | Metrics | RunEvent | FileRequest, now_ns: int
+        self, stream: Stream, message: Prepared | Armed | Metrics | RunEvent | Claim | FileRequest, now_ns: int
     ) -> None:
         member = stream.member
         if member is None:
@@ -503,6 +508,8 @@ class ControllerCore:
             given = RunInput.PREPARED if isinstance(message, Prepared) else RunInput.ARMED
             given = RunInput.FAULTED if message.fault else given
             run.handle(given, Fact(agent_id, message, message.detail, generation=message.generation), now_ns)
+        elif isinstance(message, Claim):
+            run.handle(RunInput.CLAIM, Fact(agent_id, message, generation=message.generation), now_ns)
         else:
             run.handle(RunInput.REPORT, Fact(agent_id, message, generation=message.generation), now_ns)
 

@@ -36,6 +36,7 @@ class RunState(StrEnum):
     RUNNING = "running"
     STOPPING = "stopping"  # load ends: by plan, or because it was asked to
     DRAINING = "draining"  # engines were killed; last batches are awaited
+    TEARING_DOWN = "tearing down"  # the load of all is over, and one agent tears down
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     FAILED = "failed"

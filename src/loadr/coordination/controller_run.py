@@ -16,9 +16,11 @@ from loadr.coordination.controller_io import RunState, StoppedBy
 from loadr.coordination.controller_session import Member
 from loadr.coordination.downlink import Downlink
 from loadr.coordination.ending import Notes, ending_of, is_abandoned
+from loadr.coordination.exchange import Exchange
 from loadr.coordination.messages import (
     Ack,
     ActiveRun,
+    Claim,
     ControllerMessage,
     LeaseGrant,
     Metrics,
@@ -72,6 +74,8 @@ class ControllerRun:
         self._notes = Notes(self.view.notes, self.view.events)
         self._control = Control(request.plan)
         self._reports = Reports(self.view, self._notes, do)
+        self.values = Exchange(self.view, self.parts, self._notes, timing)
+        self._ended_in = S.DRAFT  # the state in which the load was over
 
     # --- what others see ------------------------------------------------------------------------------------
 
@@ -86,10 +90,15 @@ class ControllerRun:
     def grant(self, part: Participant, sent_mono_ns: int) -> LeaseGrant | None:
         """The lease that a good beat earns, which the agent sent at that instant of its clock, if its load may
         go on."""
-        if self.is_over or not part.may_load:
+        if self.is_over or not self.may_send(part):
             return None
-        part.granted(sent_mono_ns + self.view.plan.lease_ns)
+        if part.may_load:
+            part.granted(sent_mono_ns + self.view.plan.lease_ns)
         return LeaseGrant(self.view.run_id, part.view.generation, self.view.plan.lease_ns)
+
+    def may_send(self, part: Participant) -> bool:
+        """It may be given leases: for load, or for a teardown."""
+        return part.may_load or self.values.is_doing(part)
 
     def ack(self, part: Participant) -> Ack | None:
         """What was taken so far."""
@@ -111,17 +120,21 @@ class ControllerRun:
         """See to the deadline of the state."""
         if self.moving is not None and not self.is_over:
             self.moving.pass_time(now_ns)
+        self.values.pass_time(now_ns)
         while self.deadline_ns is not None and now_ns >= self.deadline_ns:
             self.handle(RunInput.DUE, Fact(), now_ns)
 
     def next_ns(self) -> int | None:
         """When time alone changes something next."""
-        due = [self.moving.next_ns() if self.moving is not None else None, self.deadline_ns]
+        moving = self.moving.next_ns() if self.moving is not None else None
+        due = [moving, self.values.next_ns(), self.deadline_ns]
         return min((at for at in due if at is not None), default=None)
 
     def _enter(self, state: RunState, deadline_ns: int | None, cause: str = "") -> None:
         self.view.state = state
         self.deadline_ns = deadline_ns
+        if state in (S.STOPPING, S.DRAINING):
+            self.values.stop()
         if cause and not self.view.cause:
             self.view.cause = cause
         self._do(io.RunChanged(self.view.run_id, state, self.view.cause))
@@ -144,7 +157,7 @@ class ControllerRun:
         for member in online:
             self.parts.add(member, 1)
         self.moving = Moving(self.view, self.parts, self._notes, self._request.suits)
-        self._enter(S.PREPARING, now_ns + self._timing.prepare_ns + self._timing.stop_slack_ns)
+        self._enter(S.PREPARING, now_ns + self.parts.prepare_ns() + self._timing.stop_slack_ns)
         for part in self.parts:
             self.parts.assign(part)
 
@@ -166,6 +179,9 @@ class ControllerRun:
 
     def _note_prepared(self, fact: Fact, now_ns: int) -> None:
         self.parts.prepared(self._part(fact))
+        self._arm_if_prepared(now_ns)
+
+    def _arm_if_prepared(self, now_ns: int) -> None:
         if self.moving is not None and all(part.view.state is P.PREPARED for part in self.parts):
             self._enter(S.ARMING, now_ns + self._timing.arm_ns)
             for part in self.parts:
@@ -204,6 +220,18 @@ class ControllerRun:
         part.view.state = P.LOST
         part.view.lost_because = fact.text
         self._end(S.FAILED, f"agent {part.view.name} was lost before the start ({fact.text})")
+
+    def _lose_early(self, fact: Fact, now_ns: int) -> None:
+        """With a setup, which may take its time, the others go on: another does what this one was told to do."""
+        part, plan = self._part(fact), self.view.plan
+        if plan.setup is None or plan.on_agent_loss == "abort" or len(list(self.parts)) == 1:
+            self._fail_by_loss(fact, now_ns)
+            return
+        self.parts.leave_out(part)
+        self._notes.add(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
+        self.values.away(part)
+        self.moving = Moving(self.view, self.parts, self._notes, self._request.suits)
+        self._arm_if_prepared(now_ns)
 
     def _fail_by_slowness(self, _: Fact, __: int) -> None:
         ready, what = (P.PREPARED, "prepare") if self.view.state is S.PREPARING else (P.ARMED, "arm")
@@ -302,6 +330,7 @@ class ControllerRun:
             view.stopped_by = stopped_by
         view.load_end_ns = min(now_ns, view.load_end_ns or now_ns)
         self._was_stopped = True
+        self.values.skip_teardown = self.values.skip_teardown or not graceful
         patience_ns = (self._graceful_ns() if graceful else 0) + self._timing.stop_slack_ns
         self._enter(S.STOPPING, now_ns + patience_ns, cause)
         self.parts.want(RunPhase.STOPPING if graceful else RunPhase.KILLED, cause)
@@ -324,6 +353,7 @@ class ControllerRun:
             self._end_if_all_out(now_ns)
             return
         until_ns = now_ns if fact.until_ns is None else min(now_ns, fact.until_ns)
+        self.values.away(part)
         self._carry_on(part, part.lose(self.view, fact.text, until_ns, now_ns), now_ns)
 
     def _drop_out(self, fact: Fact, now_ns: int) -> None:
@@ -338,6 +368,7 @@ class ControllerRun:
         if loss:
             self._notes.add_loss(part.view.key, loss, is_end=not part.may_load)
         if not part.may_load and self.moving is not None:
+            self.values.over(part)
             self.moving.gone(part, now_ns)
         if loss and self.view.plan.on_agent_loss == "abort" and self.view.state in (S.COMMITTED, S.RUNNING):
             self._stop_load(loss, StoppedBy.LOSS, now_ns, graceful=True)
@@ -384,7 +415,8 @@ class ControllerRun:
         for flaw in part.flaws[flaws:]:
             self._notes.add(flaw)
         if early or part.view.draining:
-            self.parts.release(part)
+            if not self.values.has_teardown or (part.view.draining and self.parts.present()):
+                self.parts.release(part)
             if early and self.view.state is S.RUNNING:
                 self._invite(Fact(part.view.agent_id), now_ns)
             self._carry_on(part, loss, now_ns)
@@ -397,18 +429,55 @@ class ControllerRun:
     def _end_if_all_out(self, now_ns: int) -> None:
         """Not while somebody is about to join that may take the load over."""
         may_go_on = self.view.state is S.RUNNING and self.view.plan.on_agent_loss == "redistribute"
-        if self.is_over or self.parts.present():
+        if self.is_over or self.view.state is S.TEARING_DOWN or self.parts.present():
             return
         if not (may_go_on and any(self.parts.is_joining(part) for part in self.parts)):
             self._finish(now_ns)
 
     def _finish(self, now_ns: int) -> None:
-        parts = [part for part in self.parts if not self.parts.is_joining(part)]
-        if is_abandoned(self.view, parts):
+        self._ended_in = self.view.state
+        if is_abandoned(self.view, self._loaded()):
             self.view.load_end_ns = min(now_ns, self.view.load_end_ns or now_ns)
-        ending = ending_of(self.view, parts)
+        if self.values.has_teardown and self.values.can_tear_down:
+            self._enter(S.TEARING_DOWN, None, self.view.cause)
+            self.deadline_ns = now_ns + self.values.begin_teardown()
+        else:
+            self._close()
+
+    def _loaded(self) -> list[Participant]:
+        return [part for part in self.parts if not self.parts.is_joining(part)]
+
+    def _close(self) -> None:
+        """Load and teardown are over."""
+        ending = ending_of(self.view, self._loaded(), self._ended_in)
         self.view.absorbed = ending.absorbed
         self._end(ending.state, ending.cause)
+
+    def _give_up_teardown(self, _: Fact, __: int) -> None:
+        self._close()
+
+    def _break_off(self, fact: Fact, _: int) -> None:
+        """Who kills a run does not wait for its teardown."""
+        if not fact.graceful:
+            self.values.skip_teardown = True
+            self._close()
+
+    # --- values of the fleet --------------------------------------------------------------------------------
+
+    def _claim(self, fact: Fact, now_ns: int) -> None:
+        if isinstance(fact.message, Claim):
+            self.values.claim(self._part(fact), fact.message, now_ns)
+        if self.view.state is S.PREPARING and self.values.setup_fault:
+            self.view.stopped_by = StoppedBy.SCRIPT
+            self._end(S.FAILED, self.values.setup_fault)
+        elif self.view.state is S.TEARING_DOWN and self.values.is_torn_down:
+            self._close()
+
+    def left_by(self, part: Participant) -> None:
+        """An agent is gone of whose part nothing more is awaited, but a teardown perhaps."""
+        self.values.away(part)
+        if self.view.state is S.TEARING_DOWN and not self.values.can_tear_down:
+            self._close()
 
     def _end_anyway(self, _: Fact, now_ns: int) -> None:
         waited = format_short_ns(self._timing.final_flush_ns)
@@ -423,6 +492,7 @@ class ControllerRun:
 
     def _end(self, state: RunState, cause: str) -> None:
         self.view.cause = cause
+        self.values.note_end()
         self._enter(state, None)
         self._do(io.RunEnded(self.view.run_id, state, cause))
         if self.moving is not None:

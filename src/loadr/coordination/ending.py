@@ -26,15 +26,16 @@ class Ending:
     absorbed: bool = False
 
 
-def ending_of(view: RunView, parts: Collection[Participant]) -> Ending:
-    """What became of a run of whose ``parts`` nothing more is awaited."""
+def ending_of(view: RunView, parts: Collection[Participant], ended_in: RunState | None = None) -> Ending:
+    """What became of a run of whose ``parts`` nothing more is awaited. ``ended_in``: its state when its load was
+    over, if that is another by now."""
     flaws = [flaw for part in parts for flaw in part.flaws]
     losses = [loss for part in parts for loss in part.losses]
     if losses and all(part.view.state is P.LOST for part in parts):
         return Ending(RunState.FAILED, losses[0] if len(losses) == 1 else f"all agents were lost; {losses[0]}")
     if flaws:
         return Ending(RunState.INCOMPLETE, flaws[0])
-    if is_abandoned(view, parts):
+    if is_abandoned(view, parts, ended_in):
         why = losses[0] if losses else "the last agent was asked to leave"
         return Ending(RunState.INCOMPLETE, f"nobody was left to carry the load; {why}")
     if losses and view.stopped_by is StoppedBy.LOSS:
@@ -47,10 +48,10 @@ def ending_of(view: RunView, parts: Collection[Participant]) -> Ending:
     return Ending(RunState.COMPLETE, view.cause)
 
 
-def is_abandoned(view: RunView, parts: Collection[Participant]) -> bool:
+def is_abandoned(view: RunView, parts: Collection[Participant], ended_in: RunState | None = None) -> bool:
     """The load ended because nobody was left, and not because it was to end."""
     as_planned = any(part.view.state is P.FINISHED and not part.view.finish_cause for part in parts)
-    return view.state in (RunState.COMMITTED, RunState.RUNNING) and not as_planned
+    return (ended_in or view.state) in (RunState.COMMITTED, RunState.RUNNING) and not as_planned
 
 
 def _beyond_allowed(view: RunView, parts: Collection[Participant]) -> str:

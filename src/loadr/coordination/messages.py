@@ -50,6 +50,31 @@ class FaultKind(IntEnum):
     CORPUS = 9  # a corpus of the plan is missing on the agent's disk, or is another one
 
 
+class ClaimKind(IntEnum):
+    """What a claim asks the fleet for. Values are those of the wire."""
+
+    ONCE = 1  # what is done once for all: somebody does it, everybody gets its result
+    RESULT = 2  # how it went, from the one that was told to do it
+    BLOCK = 3  # rows of a data set that nobody else has
+    BARRIER = 4  # VUs that have arrived, and wait for others
+
+
+class ValueKind(IntEnum):
+    """How a claim was answered. Values are those of the wire."""
+
+    DO = 1  # ONCE: do it, and claim its RESULT
+    RESULT = 2  # ONCE, RESULT: ``payload`` holds
+    FAULT = 3  # ONCE, RESULT: it could not be done; ``detail`` says why
+    BLOCK = 4  # [first, end); empty: there are no more
+    RELEASED = 5  # BARRIER: ``count`` of those that wait go on; the others are to be claimed anew
+    TIMED_OUT = 6  # BARRIER: all go on, without the others
+    REFUSED = 7  # the load of this part is over, so nothing more of it
+
+
+MAX_VALUE_BYTES = 64 * 1024  # of a result
+MAX_OPEN_CLAIMS = 64  # of one part
+
+
 # --- agent → controller ------------------------------------------------------------------------------------
 
 
@@ -257,12 +282,32 @@ class RunEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Asks the fleet for a value. ``number`` counts from 1 per part; all below ``settled`` was answered."""
+
+    run_id: str
+    generation: int
+    number: int
+    settled: int
+    kind: ClaimKind
+    key: str
+    count: int = 0  # RESULT: requests that were sent for it. BLOCK: rows wanted. BARRIER: VUs that have arrived
+    used: int = 0  # BLOCK: rows of earlier blocks that were begun since the last claim
+    users: int = 0  # BARRIER: how many must have arrived
+    timeout_ns: int = 0  # BARRIER: from the first arrival on
+    payload: bytes = field(default=b"", repr=False)  # RESULT
+    fault: FaultKind = FaultKind.NONE  # RESULT
+    detail: str = ""
+    replaces: int = 0  # BARRIER: an earlier claim, whose VUs count with these from now on
+
+
+@dataclass(frozen=True, slots=True)
 class Goodbye:
     reason: str
     drained: bool
 
 
-AgentMessage = Register | AgentBeat | FileRequest | Prepared | Armed | Metrics | RunEvent | Goodbye
+AgentMessage = Register | AgentBeat | FileRequest | Prepared | Armed | Metrics | RunEvent | Claim | Goodbye
 
 
 # --- controller → agent ------------------------------------------------------------------------------------
@@ -376,10 +421,26 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """Answers the claim ``number`` of a part, always in the same way."""
+
+    run_id: str
+    generation: int
+    number: int
+    kind: ValueKind
+    payload: bytes = field(default=b"", repr=False)  # RESULT
+    fault: FaultKind = FaultKind.NONE  # FAULT
+    detail: str = ""
+    first: int = 0  # BLOCK
+    end: int = 0
+    count: int = 0  # RELEASED, TIMED_OUT
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     deadline_ns: int
     come_back_ns: int
     reason: str = ""
 
 
-ControllerMessage = Registered | Refused | ControllerBeat | Assignment | FileChunk | Desired | Drain
+ControllerMessage = Registered | Refused | ControllerBeat | Assignment | FileChunk | Desired | Value | Drain

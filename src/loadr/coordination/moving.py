@@ -206,7 +206,7 @@ class Moving:
         if faults := self._parts.faults_of(member):
             self._notes.add(f"{'; '.join(faults)}; it gets no share")
             return
-        part = self._parts.add(member, max((part.view.generation for part in mine), default=0) + 1)
+        part = self._parts.add(member, self._parts.next_generation(agent_id))
         self._parts.assign(part)
 
     def arm(self, part: Participant) -> None:

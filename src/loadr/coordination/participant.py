@@ -10,7 +10,7 @@ from dataclasses import replace
 from loadr.coordination.clock import MAX_DRIFT_PPM
 from loadr.coordination.intake import Intake
 from loadr.coordination.loss import Followed, lost_at_most, requests_of
-from loadr.coordination.messages import Desired, Ledger, Metrics, RunEvent
+from loadr.coordination.messages import Desired, Ledger, Metrics, RunEvent, RunPhase
 from loadr.coordination.reach import Reach
 from loadr.coordination.views import ParticipantState, ParticipantView, RunView
 from loadr.metrics.delta import IntervalDelta
@@ -68,6 +68,11 @@ class Participant:
     def is_out(self) -> bool:
         """Nothing more is awaited from it."""
         return self.view.state in (P.FINISHED, P.LOST)
+
+    @property
+    def is_released(self) -> bool:
+        """It was told to forget the run."""
+        return self.desired is not None and self.desired.phase is RunPhase.NONE
 
     @property
     def may_load(self) -> bool:

@@ -13,7 +13,7 @@ from loadr.coordination.controller_session import Member
 from loadr.coordination.corpora import corpus_faults
 from loadr.coordination.dealer import Shares
 from loadr.coordination.downlink import Downlink
-from loadr.coordination.messages import ControllerMessage, Desired, RunPhase
+from loadr.coordination.messages import ControllerMessage, Desired, RunPhase, Value
 from loadr.coordination.participant import JOINING, Participant
 from loadr.coordination.timing import Timing
 from loadr.coordination.views import ParticipantState, ParticipantView, RunView
@@ -40,6 +40,7 @@ class Parts:
         self._timing = timing
         self._send = send
         self._parts: dict[tuple[str, int], Participant] = {}  # by agent and generation
+        self._left_out: dict[str, int] = {}  # agent → its last generation that was left out
         self._revision = 0
         self._changed_at: list[int] = []  # the last revision without each change of the run
 
@@ -53,7 +54,7 @@ class Parts:
         return self._parts[agent_id, generation]
 
     def by_key(self, key: str) -> Participant:
-        """The part of that name."""
+        """The part of that name, which is known to be there."""
         return next(part for part in self if part.view.key == key)
 
     def find(self, agent_id: str, incarnation: str, generation: int | None = None) -> Participant | None:
@@ -78,6 +79,17 @@ class Parts:
     def faults_of(self, member: Member) -> list[str]:
         """Why an agent can have no part: sentences, one for each corpus of the plan that it has not."""
         return corpus_faults(self._view.plan, member.view.corpora, f"agent {member.view.name}")
+
+    def next_generation(self, agent_id: str) -> int:
+        """Of a new part of an agent."""
+        last = max((g for a, g in self._parts if a == agent_id), default=0)
+        return max(last, self._left_out.get(agent_id, 0)) + 1
+
+    def leave_out(self, part: Participant) -> None:
+        """Before the load: the run goes on as if it had never had this part."""
+        view = part.view
+        del self._parts[view.agent_id, view.generation], self._view.agents[view.key]
+        self._left_out[view.agent_id] = view.generation
 
     def add(self, member: Member, generation: int) -> Participant:
         """A new part of an agent."""
@@ -104,7 +116,20 @@ class Parts:
     def assign(self, part: Participant) -> None:
         """It is to prepare."""
         view, held = part.view, self.members[part.view.agent_id].held
-        self._send(view, self._downlink.assignment(view.generation, self._timing.prepare_ns, held))
+        self._send(view, self._downlink.assignment(view.generation, self.prepare_ns(), held))
+
+    def prepare_ns(self) -> int:
+        """How long an agent may take to prepare: with a setup, so long as two of it take, the doer of the first
+        being lost."""
+        plan = self._view.plan
+        if plan.setup is None:
+            return self._timing.prepare_ns
+        lost_ns = self._timing.lost_for(plan.lease_ns) + self._timing.stop_slack_ns
+        return self._timing.prepare_ns + 2 * (plan.setup.timeout_ns + lost_ns)
+
+    def answer(self, part: Participant, value: Value) -> None:
+        """Of a claim that it made."""
+        self._send(part.view, value)
 
     def prepared(self, part: Participant) -> None:
         """It has prepared, and so it has the files of the run."""

@@ -10,7 +10,7 @@ from enum import Enum
 
 from loadr.coordination import controller_io as io
 from loadr.coordination.controller_io import RunState, StoppedBy
-from loadr.coordination.messages import Armed, Metrics, Prepared, RunEvent
+from loadr.coordination.messages import Armed, Claim, Metrics, Prepared, RunEvent
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 
 
@@ -22,6 +22,7 @@ class RunInput(Enum):
     ARMED = "an agent has armed"
     FAULTED = "an agent could not prepare or arm, or can not go on"
     REPORT = "a numbered batch or event"
+    CLAIM = "an agent asks the fleet for a value"
     AGENT_LOST = "the load of an agent is over, and its numbers may be lost"
     APPLIED = "an agent has applied a revision"
     LEAVING = "an agent is to leave"
@@ -34,6 +35,7 @@ S = RunState
 _BEFORE_COMMIT = (S.DRAFT, S.PREPARING, S.ARMING)
 _ASSIGNED = (S.PREPARING, S.ARMING)
 _LOADED = (S.COMMITTED, S.RUNNING, S.STOPPING, S.DRAINING)
+_AFTER = (S.TEARING_DOWN,)
 _FINAL = (S.COMPLETE, S.INCOMPLETE, S.FAILED)
 
 TABLE = Table(
@@ -47,14 +49,23 @@ TABLE = Table(
         RunInput.ARMED: Row(
             {"note_armed": (S.ARMING,), "take_in": (S.RUNNING,), FAULT: (S.DRAFT, S.PREPARING)}, rest=IGNORE
         ),
-        RunInput.FAULTED: Row({"fail_by_agent": _ASSIGNED, "drop_out": (*_LOADED, *_FINAL)}, rest=FAULT),
-        RunInput.REPORT: Row({"take": (*_LOADED, *_FINAL)}, rest=FAULT),
-        RunInput.AGENT_LOST: Row({"fail_by_loss": _ASSIGNED, "lose": _LOADED}, rest=IGNORE),
+        RunInput.FAULTED: Row({"fail_by_agent": _ASSIGNED, "drop_out": (*_LOADED, *_AFTER, *_FINAL)}, rest=FAULT),
+        RunInput.REPORT: Row({"take": (*_LOADED, *_AFTER, *_FINAL)}, rest=FAULT),
+        RunInput.CLAIM: Row({"claim": (*_ASSIGNED, *_LOADED, *_AFTER), FAULT: (S.DRAFT,)}, rest=IGNORE),
+        RunInput.AGENT_LOST: Row(
+            {"lose_early": (S.PREPARING,), "fail_by_loss": (S.ARMING,), "lose": _LOADED}, rest=IGNORE
+        ),
         RunInput.APPLIED: Row({"note_applied": (S.COMMITTED, S.RUNNING)}, rest=IGNORE),
         RunInput.LEAVING: Row({"let_go": (S.RUNNING,)}, rest=IGNORE),
         RunInput.CHANGE: Row({"change": (S.COMMITTED, S.RUNNING)}, rest="refuse_change"),
         RunInput.STOP: Row(
-            {"cancel": _BEFORE_COMMIT, "stop": (S.COMMITTED, S.RUNNING), "stop_again": (S.STOPPING,)}, rest=IGNORE
+            {
+                "cancel": _BEFORE_COMMIT,
+                "stop": (S.COMMITTED, S.RUNNING),
+                "stop_again": (S.STOPPING,),
+                "break_off": _AFTER,
+            },
+            rest=IGNORE,
         ),
         RunInput.DUE: Row(
             {
@@ -64,6 +75,7 @@ TABLE = Table(
                 "end_load": (S.RUNNING,),
                 "kill": (S.STOPPING,),
                 "end_anyway": (S.DRAINING,),
+                "give_up_teardown": _AFTER,
             },
             rest=IGNORE,
         ),
@@ -76,7 +88,7 @@ class Fact:
     """What a run is told beside the input; empty where it does not matter."""
 
     agent_id: str = ""
-    message: Prepared | Armed | Metrics | RunEvent | None = None
+    message: Prepared | Armed | Metrics | RunEvent | Claim | None = None
     text: str = ""
     stopped_by: StoppedBy = StoppedBy.OPERATOR
     graceful: bool = True

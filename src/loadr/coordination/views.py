@@ -116,6 +116,9 @@ class RunView:
     load_end_ns: int | None = None  # when the load was ordered, or planned, to end; on the controller's clock
     agents: dict[str, ParticipantView] = field(default_factory=dict)  # by the key of the part
     changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
+    setup_requests: int = 0  # sent by its setup, apart from the load
+    teardown_requests: int = 0
+    teardown_fault: str = ""  # why it failed, or did not run, in words
     absorbed: bool = False  # incomplete, and the plan's policy takes it: every gap is named, and allowed
     notes: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)

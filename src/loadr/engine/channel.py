@@ -71,6 +71,36 @@ class ReshareOrder(Order, frozen=True):
     revision: int
 
 
+class AroundOrder(Order, frozen=True):
+    """Carry out the plan's "setup" or "teardown"; ``data``: what setup returned, as JSON. Answered by
+    `WorkerAround`."""
+
+    what: str
+    data: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"AroundOrder(what={self.what!r})"
+
+
+class SetupOrder(Order, frozen=True):
+    """What setup returned, as JSON: before `ArmOrder`."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "SetupOrder()"
+
+
+class ValueOrder(Order, frozen=True):
+    """Answers a `WorkerClaim`. ``kind``: a `loadr.coordination.messages.ValueKind`."""
+
+    ticket: int
+    kind: int
+    first: int = 0
+    end: int = 0
+    count: int = 0
+
+
 class StopOrder(Order, frozen=True):
     """Start nothing more. ``graceful`` lets iterations finish within the scenario's graceful stop; otherwise
     they are interrupted at once. Answered, as is a normal end, by `WorkerDone`."""
@@ -184,9 +214,53 @@ class WorkerEvent(Report, frozen=True):
     detail: str
 
 
-OrderMessage = PrepareOrder | ArmOrder | StartOrder | ReshareOrder | StopOrder | ExitOrder
+class WorkerAround(Report, frozen=True):
+    """How setup or teardown went: ``result`` is JSON. ``requests`` were sent for it, and are in no second."""
+
+    what: str
+    fault: int = 0
+    detail: str = ""
+    result: bytes = b""
+    requests: int = 0
+
+    def __repr__(self) -> str:
+        return f"WorkerAround(what={self.what!r}, fault={self.fault}, requests={self.requests})"
+
+
+class WorkerClaim(Report, frozen=True):
+    """Asks the fleet for a value: `loadr.coordination.messages.Claim`. ``ticket`` counts from 1 per worker."""
+
+    ticket: int
+    kind: int
+    key: str
+    count: int
+    used: int = 0
+    users: int = 0
+    timeout_ns: int = 0
+    replaces: int = 0  # ticket of the last claim of that key
+
+
+OrderMessage = (
+    PrepareOrder
+    | ArmOrder
+    | StartOrder
+    | ReshareOrder
+    | AroundOrder
+    | SetupOrder
+    | ValueOrder
+    | StopOrder
+    | ExitOrder
+)
 ReportMessage = (
-    WorkerReady | WorkerPrepared | WorkerArmed | WorkerStarted | WorkerSecond | WorkerDone | WorkerEvent
+    WorkerReady
+    | WorkerPrepared
+    | WorkerArmed
+    | WorkerStarted
+    | WorkerSecond
+    | WorkerAround
+    | WorkerClaim
+    | WorkerDone
+    | WorkerEvent
 )
 order_decoder = msgspec.msgpack.Decoder(OrderMessage)
 report_decoder = msgspec.msgpack.Decoder(ReportMessage)

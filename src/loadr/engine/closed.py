@@ -9,6 +9,7 @@ from loadr.engine.crew import Crew
 from loadr.engine.iterations import Iterations
 from loadr.engine.page import LEASE_END, PLANNED, REQUESTS_STARTED, REVISION, STARTED
 from loadr.engine.pending import NEVER_NS
+from loadr.engine.stock import Shelf
 from loadr.engine.vu import Vu
 from loadr.plan.model import ConstantVus
 from loadr.schedule.change import NEVER_RUN_NS, Change
@@ -25,7 +26,8 @@ the same number can not have come to, wherever that one was."""
 
 class ClosedExecutor:
     """Same shape as `loadr.engine.open.OpenExecutor`. A VU's own iterations count from 0, or from its begin in
-    mid-run / 10 µs; planned = started."""
+    mid-run / 10 µs; planned = started. ``shelves``: of data sets whose rows are granted; a VU waits for a row of
+    each before its iteration starts, and the scenario ends when there are no more."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class ClosedExecutor:
         words: memoryview[int],
         clock: Callable[[], int],
         loop: AbstractEventLoop,
+        shelves: Sequence[Shelf] = (),
     ) -> None:
         self.iterations = iterations
         self.end_ns = NEVER_NS
@@ -55,6 +58,10 @@ class ClosedExecutor:
         self._next_ns = 0  # until then a turn has nothing to do
         self._hold_ns = 0  # no iteration starts from then on, until a turn says otherwise
         self._stopped = False
+        self._shelves = tuple(shelves)
+        self._is_out = False  # of rows
+        for shelf in self._shelves:
+            shelf.stock.on_change(self._wake)
 
     def arm(self, shares: Iterable[ScenarioShare], changes: Sequence[Change] = ()) -> None:
         """Own these shares, each from its own instant on, and create the VUs of those that hold from the
@@ -101,7 +108,7 @@ class ClosedExecutor:
         self._follow(changes)
         for share in shares:
             self._crew.own(share)
-        if not self._stopped:
+        if not self._stopped and not self._is_out:
             self.end_ns = self._instant(self._course.end_run_ns)
             self._next_ns = 0
 
@@ -117,7 +124,7 @@ class ClosedExecutor:
 
     async def _loop_of(self, vu: Vu) -> None:
         words, clock, iterations, leaving = self._words, self._clock, self.iterations, self._leaving
-        counts, carry = iterations.counts, iterations.carry
+        counts, carry, shelves = iterations.counts, iterations.carry, self._shelves
         now_ns = clock()
         while vu not in leaving:
             if now_ns >= words[LEASE_END]:
@@ -128,6 +135,17 @@ class ClosedExecutor:
                 await self._park()
                 now_ns = clock()
                 continue
+            if shelves:
+                lacking = next((shelf.stock for shelf in shelves if not shelf.stock.has_rows), None)
+                if lacking is not None:
+                    if lacking.is_out:
+                        self._run_out(now_ns)
+                        return
+                    await self._park()
+                    now_ns = clock()
+                    continue
+                for shelf in shelves:
+                    shelf.take(vu.id)
             vu.iteration += 1
             counts[PLANNED] += 1
             counts[STARTED] += 1
@@ -140,6 +158,11 @@ class ClosedExecutor:
                 # Nobody has sent anything meanwhile, so it may be that nobody else has run: let them.
                 await sleep(0)
                 now_ns = clock()
+
+    def _run_out(self, now_ns: int) -> None:
+        """There are no more rows: the scenario ends here, as it would by plan."""
+        self._is_out = True
+        self.end_ns = min(self.end_ns, now_ns)
 
     async def _park(self) -> None:
         """Until a turn lets VUs go on, a VU leaves, or the scenario is stopped."""
@@ -180,3 +203,5 @@ class ClosedExecutor:
             vu = self._vus[number] = self._make_vu(number)
             vu.iteration = since_ns // SHORTEST_ITERATION_NS - 1
             self._waiting.append(vu)
+        for shelf in self._shelves:
+            shelf.stock.expect(self.iterations.scenario, len(self._vus))

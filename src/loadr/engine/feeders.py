@@ -1,8 +1,8 @@
 """Feeders: which row of a CSV file belongs to which iteration.
 
 Takes a plan's data sets and their files; gives, for a scenario, one function (VU, iteration) → row for each
-data set that it uses. No feeder has a state: rows follow from the plan, the seed and the iteration alone, so
-that a fleet of any size uses the same rows, and no `unique` row twice.
+data set that it uses. Rows follow from the plan, the seed and the iteration alone, so that a fleet of any size
+uses the same rows, and no `unique` row twice; but for unique rows of closed models, which are granted (`stock`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from pathlib import Path
 
 from loadr.engine.corpus import CorpusInvalid, open_corpus
 from loadr.engine.draws import draw_below, iteration_key, stream_seed
+from loadr.engine.stock import Shelf
 from loadr.plan.data import Rows, read_csv
 from loadr.plan.model import DataSet, Plan
 from loadr.plan.usage import unique_users
+
+NO_SHELVES: Mapping[str, Shelf] = {}
 
 Values = tuple[str, ...]
 Pick = Callable[[int, int], Values]
@@ -70,16 +73,19 @@ def _hold_to_plan(rows: Rows, data: DataSet) -> None:
         raise CorpusInvalid(f"{data.path} has {len(rows)} rows, and the plan says {data.rows}")
 
 
-def feeders_of(plan: Plan, scenario: str, data: Mapping[str, Rows]) -> dict[str, Feeder]:
-    """One feeder for each data set that the scenario uses."""
+def feeders_of(
+    plan: Plan, scenario: str, data: Mapping[str, Rows], shelves: Mapping[str, Shelf] = NO_SHELVES
+) -> dict[str, Feeder]:
+    """One feeder for each data set that the scenario uses; ``shelves``: of those whose rows are granted."""
     users = unique_users(plan)
     out = {}
     for name in plan.scenarios[scenario].uses:
-        pick = (
-            _pick_unique(data[name], plan.data[name], users[name].index(scenario), len(users[name]))
-            if plan.data[name].mode == "unique"
-            else _pick_random(data[name], stream_seed(plan.seed, scenario, "data", name))
-        )
+        if name in shelves:
+            pick = _pick_granted(data[name], shelves[name])
+        elif plan.data[name].mode == "unique":
+            pick = _pick_unique(data[name], plan.data[name], users[name].index(scenario), len(users[name]))
+        else:
+            pick = _pick_random(data[name], stream_seed(plan.seed, scenario, "data", name))
         out[name] = Feeder(data[name].columns, pick)
     return out
 
@@ -91,6 +97,12 @@ def _pick_unique(data: Rows, settings: DataSet, place: int, users: int) -> Pick:
     if settings.on_end == "recycle":
         return lambda _vu, iteration: rows[(iteration * users + place) % count]
     return lambda _vu, iteration: rows[iteration * users + place]
+
+
+def _pick_granted(data: Rows, shelf: Shelf) -> Pick:
+    """The row that the VU was given before its iteration began."""
+    rows, count, current = data.rows, len(data.rows), shelf.current
+    return lambda vu, _iteration: rows[current[vu] % count]
 
 
 def _pick_random(data: Rows, stream: int) -> Pick:

@@ -65,10 +65,11 @@ class FlowContext:
     secrets: Secrets = NO_SECRETS
 
 
-def compile_flow(steps: Sequence[Step], context: FlowContext) -> CompiledFlow:
-    """Compile the steps of a plan that the loader has accepted. Raises `ValueError` on a request that can not be
-    prepared, such as one without a host."""
-    return FlowCompiler(context).compile(steps)
+def compile_flow(steps: Sequence[Step], context: FlowContext, returns: Sequence[str] = ()) -> CompiledFlow:
+    """Compile the steps of a plan that the loader has accepted; the flow returns these of its variables by name.
+
+    Raises `ValueError` on a request that can not be prepared, such as one without a host."""
+    return FlowCompiler(context).compile(steps, returns)
 
 
 class FlowCompiler:
@@ -78,7 +79,8 @@ class FlowCompiler:
         self.context = context
         self._lines: list[str] = []
         self._variables: dict[str, str] = {}
-        self._roots: set[str] = set()  # data sets and "random", as far as some step reads them
+        self._meets = False
+        self._roots: set[str] = set()  # data sets, "random" and "setup", as far as some step reads them
         self._names: dict[str, Any] = {
             **FUNCTIONS,
             **splice.FUNCTIONS,
@@ -89,12 +91,17 @@ class FlowCompiler:
             "__sleep": sleep,
         }
 
-    def compile(self, steps: Sequence[Step]) -> CompiledFlow:
+    def compile(self, steps: Sequence[Step], returns: Sequence[str] = ()) -> CompiledFlow:
         for number, step in enumerate(steps):
             if step.think is not None:
                 self._think(step.think)
+            elif step.rendezvous is not None:
+                met, self._meets = step.rendezvous, True
+                self.line(f"await __meet({met.name!r}, {met.users!r}, {met.timeout_ns / NS_PER_S!r})")
             elif step.request is not None:
                 RequestCompiler(self, step.request, number).compile()
+        if returns:
+            self.line(f"return {{{', '.join(f'{name!r}: {self._variables[name]}' for name in returns)}}}")
         source = "\n".join(("async def flow(vu):", *self._prologue(), *self._lines)) + "\n"
         code = compile(source, f"<flow of {self.context.scenario.name}>", "exec")
         exec(code, self._names)  # noqa: S102 - our own source; expressions in it were checked node by node
@@ -102,9 +109,13 @@ class FlowCompiler:
 
     def _prologue(self) -> Iterator[str]:
         yield "    __send = vu.http.send"
+        if self._meets:
+            yield "    __meet = vu.rendezvous"
         if "random" in self._roots:
             yield "    __random = vu.random"
-        for name in sorted(self._roots - {"random"}):
+        if "setup" in self._roots:
+            yield "    __setup = vu.setup"
+        for name in sorted(self._roots - {"random", "setup"}):
             self.name(f"__pick_{name}", self.context.feeders[name].pick)
             yield f"    __row_{name} = __pick_{name}(vu.owner_key, vu.iteration)"
 
@@ -177,6 +188,8 @@ class FlowCompiler:
         self._roots.add(root)
         if root == "random":
             return f"__random.{member}"
+        if root == "setup":
+            return f"__setup[{member!r}]"
         return f"__row_{root}[{self.context.feeders[root].columns.index(member)}]"
 
 
@@ -186,8 +199,9 @@ def _failure(tell: FirstOfEach) -> Callable[[RequestSeries, Exception], None]:
         kind = REQUEST_INVALID if isinstance(error, Unsendable) else EXPRESSION_FAILED
         series.error(kind, boottime_ns())
         what = type(error).__name__
-        tell((series.name, what), lambda: f"request {series.name!r}: {what}: {error}")
-        raise IterationAborted("expression")
+        words = f"request {series.name!r}: {what}: {error}"
+        tell((series.name, what), lambda: words)
+        raise IterationAborted("expression", words)
 
     return fail
 
@@ -195,4 +209,4 @@ def _failure(tell: FirstOfEach) -> Callable[[RequestSeries, Exception], None]:
 def _no_value(series: RequestSeries) -> None:
     """Count an extraction that found nothing, and give the iteration up."""
     series.error(EXTRACT_FAILED, boottime_ns())
-    raise IterationAborted("extract")
+    raise IterationAborted("extract", f"request {series.name!r} gave nothing to extract")

@@ -15,15 +15,20 @@ from loadr.clock import boottime_ns
 from loadr.engine.books import sum_ledgers
 from loadr.engine.channel import (
     ArmOrder,
+    AroundOrder,
     ExitOrder,
     PrepareOrder,
     ReportMessage,
     ReshareOrder,
     ScenarioLedger,
+    SetupOrder,
     ShareOrder,
     StartOrder,
     StopOrder,
+    ValueOrder,
     WorkerArmed,
+    WorkerAround,
+    WorkerClaim,
     WorkerDone,
     WorkerEvent,
     WorkerPrepared,
@@ -37,6 +42,8 @@ from loadr.engine.member import Member, Round
 from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION, block_of, ledger_of
 from loadr.engine.pool_events import (
     PoolArmed,
+    PoolAround,
+    PoolClaim,
     PoolEvent,
     PoolFinished,
     PoolHealth,
@@ -76,9 +83,10 @@ nobody's."""
 class WorkerPool:
     """``workers`` processes (≥ 1). Methods are called on one event loop, in the main thread.
 
-    Order of a run: `prepare` → PoolPrepared → `arm` → PoolArmed → `set_lease` (and again and again) → `start` →
-    PoolStarted, PoolInterval …, PoolFinished → `renew`. `reshare` may come at any time after `arm`; `stop` and
-    `kill` at any time after `prepare`, and they always lead to PoolFinished.
+    Order of a run: `prepare` → PoolPrepared (→ `around` → PoolAround, `share_setup`) → `arm` → PoolArmed →
+    `set_lease` (and again and again) → `start` → PoolStarted, PoolInterval …, PoolFinished → `renew`. `reshare`
+    may come at any time after `arm`; `stop` and `kill` at any time after `prepare`, and they always lead to
+    PoolFinished.
     """
 
     def __init__(self, workers: int, on_event: Callable[[PoolEvent], None]) -> None:
@@ -96,6 +104,7 @@ class WorkerPool:
         self._deadline: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._revision = 0
+        self._around: tuple[str, Member] | None = None  # what is carried out, and by whom
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -168,6 +177,7 @@ class WorkerPool:
     ) -> None:
         """Have every worker load the plan; its files stand under ``files_dir``. PoolPrepared follows."""
         self._in_run, self._stopping, self._killed = True, False, False
+        self._around = None
         self._holding = self._start_ns = None
 
         def over(answers: list[ReportMessage], silent: list[Member]) -> None:
@@ -184,6 +194,27 @@ class WorkerPool:
             )
             member.process.send(order)
         self._answer_for_the_dead()
+
+    def around(self, what: str, data: bytes = b"") -> None:
+        """Have the first worker that lives carry out "setup" or "teardown", after `prepare`. PoolAround follows.
+        ``data``: what setup returned."""
+        living = [member for member in self._members if not member.lost]
+        if not living:
+            self._on_event(PoolAround(what, Fault.WORKER, "no worker was left"))
+            return
+        self._around = what, living[0]
+        living[0].process.send(AroundOrder(what, data))
+
+    def share_setup(self, data: bytes) -> None:
+        """Tell all workers what setup returned, before `arm`."""
+        for member in self._members:
+            member.process.send(SetupOrder(data))
+
+    def give(self, worker: int, value: ValueOrder) -> None:
+        """Answer a PoolClaim of that worker."""
+        for member in self._members:
+            if member.process.index == worker:
+                member.process.send(value)
 
     def arm(self, shares: Sequence[ScenarioShare], plan: Plan, changes: Sequence[Change] = ()) -> None:
         """Deal this agent's shares, of a run with these changes, to the workers. PoolArmed follows.
@@ -371,6 +402,24 @@ class WorkerPool:
                 self._answer(member, report)
             case WorkerSecond():
                 self._take_second(member, report)
+            case WorkerAround():
+                self._around = None
+                done = report
+                self._on_event(PoolAround(done.what, done.fault, done.detail, done.result, done.requests))
+            case WorkerClaim():
+                self._on_event(
+                    PoolClaim(
+                        process.index,
+                        report.ticket,
+                        report.kind,
+                        report.key,
+                        report.count,
+                        report.used,
+                        report.users,
+                        report.timeout_ns,
+                        report.replaces,
+                    )
+                )
             case WorkerEvent():
                 self._on_event(PoolNotice(report.kind, report.detail))
             case WorkerDone():
@@ -395,6 +444,9 @@ class WorkerPool:
         if member is None:
             return
         member.ready.set()
+        if self._around is not None and self._around[1] is member:
+            what, self._around = self._around[0], None
+            self._on_event(PoolAround(what, Fault.WORKER, f"{member.name} {how}"))
         if self._in_run and member.done is None:
             member.ledgers = self._page_of(process)
             if not self._killed:

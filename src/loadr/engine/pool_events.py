@@ -80,7 +80,43 @@ class PoolFinished:
     cause: str = ""
 
 
-PoolEvent = PoolPrepared | PoolArmed | PoolStarted | PoolInterval | PoolWorkerLost | PoolNotice | PoolFinished
+@dataclass(frozen=True, slots=True)
+class PoolAround:
+    """How "setup" or "teardown" went. ``result`` is JSON; ``requests`` of it are in no interval."""
+
+    what: str
+    fault: int = 0
+    detail: str = ""
+    result: bytes = b""
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolClaim:
+    """A worker asks the fleet for a value; to be answered by `WorkerPool.give` with its ``ticket``."""
+
+    worker: int
+    ticket: int
+    kind: int
+    key: str
+    count: int
+    used: int = 0
+    users: int = 0
+    timeout_ns: int = 0
+    replaces: int = 0  # ticket of its last claim of that key
+
+
+PoolEvent = (
+    PoolAround
+    | PoolClaim
+    | PoolPrepared
+    | PoolArmed
+    | PoolStarted
+    | PoolInterval
+    | PoolWorkerLost
+    | PoolNotice
+    | PoolFinished
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 
 class IterationAborted(BaseException):
-    """The iteration must not go on. ``reason`` is one word for the counters: "lease", "extract"."""
+    """The iteration must not go on. ``reason`` is one word for the counters: "lease", "extract"; ``detail`` is
+    for people."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail

@@ -23,16 +23,20 @@ import uvloop
 
 from loadr.clock import boottime_ns
 from loadr.engine import memory
+from loadr.engine.around import carry_out
 from loadr.engine.channel import (
     ArmOrder,
+    AroundOrder,
     ExitOrder,
     OrderMessage,
     PrepareOrder,
     ReportMessage,
     ReshareOrder,
+    SetupOrder,
     ShareOrder,
     StartOrder,
     StopOrder,
+    ValueOrder,
     WorkerArmed,
     WorkerDone,
     WorkerEvent,
@@ -43,9 +47,11 @@ from loadr.engine.channel import (
 from loadr.engine.client import HttpWorker
 from loadr.engine.corpus import CorpusInvalid
 from loadr.engine.faults import Fault
+from loadr.engine.fleet_values import FleetValues
 from loadr.engine.iterations import SCRIPT_EXCEPTION, describe_exception
 from loadr.engine.link import Link
-from loadr.engine.loading import Surroundings, load
+from loadr.engine.loading import Scripts, Surroundings, load
+from loadr.engine.meetings import Meetings
 from loadr.engine.page import ALIVE_AT, Page
 from loadr.engine.recorder import Recorder
 from loadr.engine.run import Run
@@ -69,6 +75,11 @@ class Worker:
         self._link: Link[OrderMessage] = Link(order_decoder, self._on_order, self._on_lost)
         self._run: Run | None = None
         self._secrets = NO_SECRETS
+        self._values = FleetValues(self._link.send)
+        self._plan: Plan | None = None
+        self._files_dir = ""
+        self._scripts: Scripts | None = None
+        self._around: asyncio.Task[None] | None = None
 
     async def serve(self, channel: socket.socket) -> None:
         """Take up the channel and say that this worker is ready."""
@@ -86,6 +97,12 @@ class Worker:
                 self._armed().start(order.start_boot_ns)
             case ReshareOrder():
                 self._armed().reshare(_shares(order.shares), order.changes, order.revision)
+            case AroundOrder():
+                self._around = self._loop.create_task(self._carry_out(order))
+            case SetupOrder():
+                self._values.take_setup(order.data)
+            case ValueOrder():
+                self._values.give(order)
             case StopOrder():
                 if self._run is None:
                     self._report(WorkerDone(ledgers=[], cause=order.cause))
@@ -102,8 +119,19 @@ class Worker:
             words = self._page.words
             recorder = Recorder(list(plan.scenarios), words, mask=self._secrets.mask)
             http = HttpWorker(self._loop, recorder, words, boottime_ns, files_dir=order.files_dir)
-            around = Surroundings(self._loop, words, http, recorder, self._tell, secrets=self._secrets)
-            executors = load(plan, Path(order.files_dir), around)
+            around = Surroundings(
+                self._loop,
+                words,
+                http,
+                recorder,
+                self._tell,
+                secrets=self._secrets,
+                values=self._values,
+                meetings=Meetings(self._values, self._loop),
+            )
+            self._plan, self._files_dir = plan, order.files_dir
+            self._scripts = Scripts(Path(order.files_dir))
+            executors = load(plan, Path(order.files_dir), around, self._scripts)
         except BaseException as error:  # noqa: BLE001 - also what a script raises when it is imported
             fault, detail = _fault_of(error)
             return WorkerPrepared(fault, self._secrets.mask(detail))
@@ -111,6 +139,15 @@ class Worker:
         report = SecondReport(recorder)
         self._run = Run(executors, graceful_stops_ns, report, words, boottime_ns, self._loop, self._report)
         return WorkerPrepared()
+
+    async def _carry_out(self, order: AroundOrder) -> None:
+        if self._plan is None or self._scripts is None:
+            raise InternalFault("an order for a setup or teardown came before the plan was prepared")
+        words = self._page.words
+        done = await carry_out(
+            order.what, self._plan, self._scripts, self._files_dir, words, self._secrets, order.data
+        )
+        self._link.send(done)
 
     def _arm(self, order: ArmOrder) -> WorkerArmed:
         try:

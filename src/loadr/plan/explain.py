@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from loadr.plan.faults import FaultList, Route
-from loadr.plan.model import Plan, RequestStep, ScenarioBase
+from loadr.plan.model import Around, Plan, RequestStep, ScenarioBase
 from loadr.plan.scope import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
 _OURS: Mapping[type[BaseModel], frozenset[str]] = {
     Plan: frozenset(("env", "tags", "files")),
+    Around: frozenset(("extracts",)),
     ScenarioBase: frozenset(("uses",)),
     RequestStep: frozenset(("method", "url")),
 }

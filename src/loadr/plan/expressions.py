@@ -151,7 +151,7 @@ def rewrite(expression: Expression, resolve: Resolve, *, rows: Collection[str] =
 
     ``resolve("item", None)`` is asked for a bare name, ``resolve("users", "name")`` for ``users.name`` as a whole
     (so too ``response.status``, ``env.KEY`` and ``random.randint``, which is then called). For roots in ``rows``
-    (data sets), for ``env`` and for ``secret`` the form ``users["name"]`` means the same.
+    (data sets), for ``env``, ``secret`` and ``setup`` the form ``users["name"]`` means the same.
     """
     return _Rewriter(expression.names, resolve, rows).rewritten(expression.node.body)
 
@@ -160,7 +160,7 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, names: frozenset[str], resolve: Resolve, rows: Collection[str]) -> None:
         self._names = names
         self._resolve = resolve
-        self._rows = {*rows, "env", "secret"}
+        self._rows = {*rows, "env", "secret", "setup"}
 
     def rewritten(self, node: ast.expr) -> ast.expr:
         changed = self.visit(copy.deepcopy(node))

@@ -16,11 +16,11 @@ from loadr.plan.addresses import AddressInvalid, check_address
 from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown, show
 from loadr.plan.expressions import ExpressionInvalid, Template, parse_template, static_text, whole_expression
 from loadr.plan.faults import FaultList, Route
-from loadr.plan.model import METHODS, Extract, RequestStep, Step, ThinkStep
+from loadr.plan.model import METHODS, Extract, RendezvousStep, RequestStep, Step, ThinkStep
 from loadr.plan.scope import RESERVED, Scope, did_you_mean, misuses
 from loadr.units import parse_duration_ns
 
-STEPS = ("request", "think")
+STEPS = ("request", "think", "rendezvous")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -66,6 +66,9 @@ class FlowReader:
         if known[0] == "think":
             think = self._read_think(step["think"], (*route, "think"))
             return Step(think=think) if think else None
+        if known[0] == "rendezvous":
+            met = self._read_rendezvous(step["rendezvous"], (*route, "rendezvous"))
+            return Step(rendezvous=met) if met else None
         request = self._read_request(step["request"], (*route, "request"))
         return Step(request=request) if request else None
 
@@ -99,6 +102,15 @@ class FlowReader:
             except ValueError as error:
                 self._faults.add(route, str(error))
         return ThinkStep(low_ns=low, high_ns=high) if len(self._faults) == before else None
+
+    def _read_rendezvous(self, raw: Any, route: Route) -> RendezvousStep | None:
+        if not is_mapping(raw, route, self._faults, "write rendezvous: { name: door, users: 10, timeout: 30s }"):
+            return None
+        if not self._scope.iterations:
+            self._faults.add(route, "VUs meet in iterations, and this is none", "put it into a scenario")
+            return None
+        values = refuse_unknown(raw, keys_of(RendezvousStep), route, self._faults)
+        return build(RendezvousStep, values, route, self._faults)
 
     # --- request -------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from loadr.errors import Fault, LoadrError, PlanInvalid
 from loadr.plan.script_loader import import_script
-from loadr.plan.scripting import DataHandle, Declarations, Executor, ScenarioDeclaration
+from loadr.plan.scripting import AroundDeclaration, DataHandle, Declarations, Executor, ScenarioDeclaration
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -106,6 +106,10 @@ def _to_plain(declarations: Declarations) -> dict[str, Any]:
         "thresholds": declarations.thresholds,
         "options": declarations.options,
         "lines": declarations.lines,
+        "around": {
+            what: {"function_name": one.function_name, "settings": one.settings, "line": one.line}
+            for what, one in declarations.around.items()
+        },
     }
 
 
@@ -120,6 +124,7 @@ def _from_plain(message: Mapping[str, Any]) -> Declarations:
         thresholds=message["thresholds"],
         options=message["options"],
         lines=message["lines"],
+        around={what: AroundDeclaration(**one) for what, one in message["around"].items()},
     )
 
 

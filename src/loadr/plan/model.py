@@ -73,11 +73,23 @@ class ThinkStep(Frozen):
     high_ns: DurationNs
 
 
+class RendezvousStep(Frozen):
+    """The VU waits until ``users`` of the whole fleet are here; ``timeout`` counts from the first one on. That it
+    was too short is a failure of the check ``rendezvous NAME``."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    users: Annotated[int, Field(ge=1, le=1_000_000)]
+    timeout_ns: Annotated[DurationNs, Field(gt=0, le=3_600_000_000_000)] = Field(
+        default=30_000_000_000, alias="timeout"
+    )
+
+
 class Step(Frozen):
     """Exactly one of the fields is set; the key in YAML names the kind of step."""
 
     request: RequestStep | None = None
     think: ThinkStep | None = None
+    rendezvous: RendezvousStep | None = None
 
 
 # --- scenarios -------------------------------------------------------------------------------------------
@@ -174,9 +186,10 @@ class DataSet(Frozen):
     ``rows`` and ``columns`` of a file are filled in when the plan is loaded; of a corpus, which need not be here,
     the plan says them (``rows`` 0: not said).
 
-    ``unique`` (open executors only): iteration k of the scenario takes row k·m+i, where the scenario is the i-th
-    of the m that use this data set, so that no row is used twice in the fleet. ``on_end`` says what happens when
-    rows run out: the scenario stops (its schedule is cut there), or starts again (``recycle``).
+    ``unique``: no row is used twice in the fleet. In open models iteration k of the scenario takes row k·m+i,
+    where the scenario is the i-th of the m that use this data set; in closed ones the controller grants blocks
+    of rows. ``on_end`` says what happens when rows run out: the scenario stops (its schedule is cut there, its
+    VUs end), or starts again (``recycle``).
     ``random``: drawn per iteration, the same draw on any number of agents.
     """
 
@@ -222,6 +235,19 @@ def _allowed_loss(value: object) -> object:
     return {"text": str(value)} if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
+class Around(Frozen):
+    """What is done once for the whole fleet, before the load (setup) or after it (teardown): a flow of steps, or
+    a function of a script. ``extracts``: what the flow extracts, filled in when the plan is loaded."""
+
+    flow: tuple[Step, ...] | None = None
+    script: str | None = None
+    function: str | None = None
+    timeout_ns: Annotated[DurationNs, Field(gt=0, le=3_600_000_000_000)] = Field(
+        default=60_000_000_000, alias="timeout"
+    )
+    extracts: tuple[Name, ...] = ()
+
+
 class PlanFile(Frozen):
     """A file that travels with the plan. ``path`` is relative, with forward slashes."""
 
@@ -237,6 +263,8 @@ class Plan(Frozen):
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     defaults: Defaults = Defaults()
     data: dict[Name, DataSet] = {}
+    setup: Around | None = None
+    teardown: Around | None = None
     scenarios: Annotated[dict[Name, Scenario], Field(min_length=1)]
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     on_agent_loss: LossPolicy = "redistribute"

@@ -1,7 +1,7 @@
 """The plain tree of a plan → a frozen `Plan`, or every fault of it.
 
 Each part (a step, a scenario, a data set, a threshold) is built by itself, so that a fault in one hides no fault
-in another; what only shows between parts (unique rows under a closed executor, a relative url without
+in another; what only shows between parts (unique rows under both kinds of executors, a relative url without
 ``base_url``) is checked last.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loadr.plan.around_reader import AroundReader, names_of
 from loadr.plan.data_reader import DataReader
 from loadr.plan.defaults_reader import read_http_defaults
 from loadr.plan.explain import build, is_mapping, keys_of, refuse_unknown, show
@@ -64,9 +66,13 @@ class PlanReader:
         data_reader = DataReader(self._files, self._faults, self._shown_folder)
         data = {key: data_reader.read(key, raw) for key, raw in raw_data.items()}
         scope = Scope({key: one.columns if one else None for key, one in data.items()}, env, secrets)
-        reader = ScenarioReader(scope, self._faults)
+        around = AroundReader(scope, self._scripts, self._faults)
+        values["setup"] = setup = around.read("setup", values)
+        values["teardown"] = around.read("teardown", values, names_of(setup))
+        had_setup = setup is None and tree.get("setup") is not None  # with faults: any name may be right
+        reader = ScenarioReader(replace(scope, setup=None if had_setup else names_of(setup)), self._faults)
         scenarios = {key: self._read_scenario(reader, key, raw) for key, raw in raw_scenarios.items()}
-        for route in reader.relative_urls if not _names_base_url(values) else ():
+        for route in (*around.relative_urls, *reader.relative_urls) if not _names_base_url(values) else ():
             hint = 'add defaults: { http: { base_url: "https://shop.example" } }'
             self._faults.add(route, "the url is relative and the plan has no base_url", hint)
 
@@ -174,13 +180,14 @@ class PlanReader:
         if plan.lease_ns < MIN_LEASE_NS:
             self._faults.add(("lease",), "must be at least 1s", "10s suits most fleets")
         for name, users in unique_users(plan).items():
-            for scenario in users:
-                if isinstance(plan.scenarios[scenario], ConstantVus):
-                    self._faults.add(
-                        ("scenarios", scenario, "executor"),
-                        f"unique rows need an open executor, and {scenario} uses the data set {name!r}",
-                        "use an arrival-rate executor, or mode: random",
-                    )
+            closed = [user for user in users if isinstance(plan.scenarios[user], ConstantVus)]
+            if closed and len(closed) < len(users):
+                other = next(user for user in users if user not in closed)
+                self._faults.add(
+                    ("scenarios", closed[0], "executor"),
+                    f"{closed[0]} (closed) and {other} (open) share the unique rows of {name!r}",
+                    "give each model a data set of its own: their rows are dealt out in two ways",
+                )
             rows = plan.data[name].rows
             if len(users) > rows:
                 what = f"{name} has {rows} row{'s' * (rows != 1)} for the {len(users)} scenarios that share it"

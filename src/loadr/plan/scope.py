@@ -2,7 +2,7 @@
 
 Takes a checked `Template` and the `Scope` of its place; gives every misuse in words, with a hint. The roots are
 ``vu`` (``vu.id``), ``iteration``, ``env``, ``secret``, ``random``, ``response`` (checks only), the data sets by
-name, and what earlier steps of the same flow extracted.
+name, ``setup`` (what the plan's setup extracted or returned), and what earlier steps of the same flow extracted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from loadr.plan.expressions import Expression, Template
 from loadr.plan.sandbox import FUNCTIONS, ExpressionInvalid, is_number
 
-RESERVED = ("vu", "iteration", "env", "random", "response", "secret", *FUNCTIONS)
+RESERVED = ("vu", "iteration", "env", "random", "response", "secret", "setup", *FUNCTIONS)
 VU_MEMBERS = ("id",)
 RESPONSE_MEMBERS = ("status", "duration_ms", "body", "text", "json", "headers", "error", "size")
 
@@ -23,7 +23,8 @@ RESPONSE_MEMBERS = ("status", "duration_ms", "body", "text", "json", "headers", 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """``data`` maps the name of a data set to its columns (None: the file could not be read, any column may be
-    right); ``later`` are variables that this or a later step extracts. ``secrets`` None: any name may do."""
+    right); ``later`` are variables that this or a later step extracts. ``secrets`` and ``setup`` None: any name
+    may do. ``elsewhere``: data sets that iterations have, and this place has not, for want of ``iterations``."""
 
     data: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     env: Collection[str] = ()
@@ -31,6 +32,9 @@ class Scope:
     variables: Collection[str] = ()
     later: Collection[str] = ()
     response: bool = False
+    setup: Collection[str] | None = ()
+    elsewhere: Collection[str] = ()
+    iterations: bool = True
 
     @property
     def names(self) -> list[str]:
@@ -42,6 +46,7 @@ class Scope:
             "secret",
             "random",
             *(["response"] if self.response else []),
+            *(["setup"] if self.setup is None or self.setup else []),
             *self.data,
             *self.variables,
         ]
@@ -86,7 +91,11 @@ class _Uses:
             case ast.Attribute(value=ast.Name(id=root), attr=member):
                 yield from self._member(root, member)
                 return
-            case ast.Subscript(value=ast.Name(id=root)) if root in self._scope.data or root in ("env", "secret"):
+            case ast.Subscript(value=ast.Name(id=root)) if root in self._scope.data or root in (
+                "env",
+                "secret",
+                "setup",
+            ):
                 yield from self._column(root, node.slice)
                 return
             case ast.Name(id=name, ctx=ast.Load()) if name in self._expression.names:
@@ -122,6 +131,8 @@ class _Uses:
             )
         elif name == "secret":
             yield ExpressionInvalid("'secret' is not a value by itself", "write secret.NAME")
+        elif name == "setup":
+            yield ExpressionInvalid("'setup' is not a value by itself", "write setup.NAME")
         elif name == "random":
             yield ExpressionInvalid("'random' is not a value by itself", "write random.randint(1, 20)")
         elif name == "response" and scope.response:
@@ -133,6 +144,11 @@ class _Uses:
 
     def _unknown(self, name: str) -> ExpressionInvalid:
         scope = self._scope
+        if name in scope.elsewhere:
+            return ExpressionInvalid(
+                f"{name!r} has rows for iterations, and this is none",
+                "use it in a scenario, or write the value here",
+            )
         if name in scope.later:
             return ExpressionInvalid(
                 f"{name!r} is extracted later", "move the step that extracts it before this one"
@@ -149,6 +165,8 @@ class _Uses:
             yield from self._env(member)
         elif root == "secret":
             yield from self._secret(member)
+        elif root == "setup":
+            yield from self._setup(member)
         elif root == "vu":
             if member not in VU_MEMBERS:
                 yield ExpressionInvalid(f"vu has no field {member!r}", "write vu.id")
@@ -180,6 +198,15 @@ class _Uses:
             near = get_close_matches(key, self._scope.env, n=1)
             hint = f"did you mean env.{near[0]}? Or pass" if near else "pass"
             yield ExpressionInvalid(f"env.{key} was not given", f"{hint} it with -e {key}=VALUE")
+
+    def _setup(self, name: str) -> Iterator[ExpressionInvalid]:
+        known = self._scope.setup
+        if known is not None and not known:
+            yield ExpressionInvalid(
+                f"setup.{name} is not known here", "extract it in setup: { flow: [...] } of the plan"
+            )
+        elif known is not None and name not in known:
+            yield ExpressionInvalid(f"setup extracts no {name!r}", did_you_mean(name, known))
 
     def _secret(self, name: str) -> Iterator[ExpressionInvalid]:
         if self._scope.secrets is not None and name not in self._scope.secrets:

@@ -97,6 +97,33 @@ class ScriptReader:
             self._faults.places.declare((*route, key), place)
         return {**settings, **raw, "script": script, "function": one.function_name}
 
+    def with_around(self, what: str) -> list[str]:
+        """The scripts that are known so far and declare a setup, or a teardown."""
+        return [name for name, declared in self._known.items() if declared and what in declared.around]
+
+    def around(self, what: str, raw: dict[str, Any], route: Route) -> dict[str, Any] | None:
+        """A setup or teardown with ``script``: what the script's decorator says, under what the plan says."""
+        found = self.declarations(raw["script"], (*route, "script"))
+        if found is None:
+            return None
+        script, declared = found
+        one = declared.around.get(what)
+        if one is None:
+            self._faults.add(
+                (*route, "script"), f"{script} declares no {what}", f"put @{what} before an async def in it"
+            )
+            return None
+        wanted = raw.get("function", one.function_name)
+        if wanted != one.function_name:
+            self._faults.add((*route, "function"), f"the {what} of {script} is {one.function_name!r}")
+            return None
+        place = Place(str(self._shown_folder / script), one.line, 1)
+        for key in one.settings.keys() - raw.keys():
+            self._faults.places.declare((*route, key), place)
+        return {**one.settings, **{k: v for k, v in raw.items() if k == "timeout"}, "script": script} | {
+            "function": one.function_name
+        }
+
     def merge_data(self, data: dict[str, Any]) -> dict[str, Any]:
         """The data sets of a plan and those of its scripts, by name."""
         merged = dict(data)

@@ -25,6 +25,7 @@ Duration = str | int | float
 Row = Mapping[str, str]
 ScenarioFunction = Callable[[Any], Any]
 F = TypeVar("F", bound=ScenarioFunction)
+F2 = TypeVar("F2", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +126,26 @@ class ScenarioDeclaration:
 
 
 @dataclass(slots=True)
+class AroundDeclaration:
+    """A setup or a teardown: as `ScenarioDeclaration`."""
+
+    function_name: str
+    settings: dict[str, Any]  # timeout
+    line: int
+    function: Callable[..., Any] | None = None
+
+
+@dataclass(slots=True)
 class Declarations:
-    """All that one script declared. Data sets are keyed by name, as in a plan."""
+    """All that one script declared. Data sets are keyed by name, as in a plan; ``around`` by "setup" and
+    "teardown"."""
 
     scenarios: dict[str, ScenarioDeclaration] = field(default_factory=dict)
     data: dict[str, DataHandle] = field(default_factory=dict)
     thresholds: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)  # of "thresholds" and "options"
+    around: dict[str, AroundDeclaration] = field(default_factory=dict)
 
     def scenario(self, wanted: str | None) -> ScenarioDeclaration:
         """The scenario whose function, or else whose name, is ``wanted``; the only one if that is None.
@@ -220,6 +233,55 @@ def _declare(function: F, executor: Executor | None, name: str | None, settings:
                 raise ScriptFault(f"two scenarios are named {name!r}", hint="rename one of the functions")
         line = function.__code__.co_firstlineno
         declarations.scenarios[name] = ScenarioDeclaration(name, own_name, executor, settings, line, function)
+    return function
+
+
+@overload
+def setup(function: F, /) -> F: ...
+@overload
+def setup(*, timeout: Duration | None = None) -> Callable[[F], F]: ...
+def setup(function: F | None = None, /, *, timeout: Duration | None = None) -> F | Callable[[F], F]:
+    """Mark ``async def prepare(vu)`` as the setup of the run: done once for the whole fleet, before the load.
+
+    What it returns (anything that JSON can hold, at most 64 KiB) is ``vu.setup`` in every scenario. Raises
+    `ScriptFault` if the function is not an ``async def`` with one parameter, or there is another setup.
+    """
+    if function is not None:
+        return _declare_around("setup", function, "vu", {})
+    settings = {} if timeout is None else {"timeout": timeout}
+    return lambda given: _declare_around("setup", given, "vu", settings)
+
+
+@overload
+def teardown(function: F2, /) -> F2: ...
+@overload
+def teardown(*, timeout: Duration | None = None) -> Callable[[F2], F2]: ...
+def teardown(function: F2 | None = None, /, *, timeout: Duration | None = None) -> F2 | Callable[[F2], F2]:
+    """Mark ``async def clean(vu, data)`` as the teardown of the run: done once, when the load of all is over.
+
+    ``data`` is what setup returned, None without one. Raises as `setup` does.
+    """
+    if function is not None:
+        return _declare_around("teardown", function, "vu, data", {})
+    settings = {} if timeout is None else {"timeout": timeout}
+    return lambda given: _declare_around("teardown", given, "vu, data", settings)
+
+
+def _declare_around(what: str, function: F2, parameters: str, settings: dict[str, Any]) -> F2:
+    own_name = getattr(function, "__name__", "?")
+    hint = f"write: async def {own_name}({parameters}):"
+    if not inspect.iscoroutinefunction(function):
+        raise ScriptFault(f"the {what} {own_name!r} is not an async def", hint=hint)
+    try:
+        inspect.signature(function).bind(*parameters.split(", "))
+    except TypeError:
+        raise ScriptFault(f"the {what} {own_name!r} can not be called with ({parameters})", hint=hint) from None
+    declarations = _current.get()
+    if declarations is not None:
+        if what in declarations.around:
+            raise ScriptFault(f"there are two functions for {what}", hint="do both in one of them")
+        line = function.__code__.co_firstlineno
+        declarations.around[what] = AroundDeclaration(own_name, settings, line, function)
     return function
 
 

@@ -1,7 +1,7 @@
 """Who uses which rows and secrets: answers from a loaded plan, the same on every agent.
 
-Iteration k of the i-th of the m scenarios that share a ``unique`` data set takes row k·m+i: no row twice in the
-fleet, whatever agent runs the iteration.
+Iteration k of the i-th of the m open scenarios that share a ``unique`` data set takes row k·m+i; closed ones get
+blocks of rows from the controller: no row twice in the fleet, whatever agent runs the iteration.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loadr.plan.expressions import parse_template
-from loadr.plan.model import Plan
+from loadr.plan.model import ConstantVus, Plan
 
 
 def unique_users(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -21,6 +21,15 @@ def unique_users(plan: Plan) -> dict[str, tuple[str, ...]]:
         for name, data in plan.data.items()
         if data.mode == "unique"
     }
+
+
+def block_sets(plan: Plan) -> tuple[str, ...]:
+    """``unique`` data sets of closed scenarios: the controller grants their rows in blocks."""
+    return tuple(
+        name
+        for name, users in unique_users(plan).items()
+        if all(isinstance(plan.scenarios[user], ConstantVus) for user in users)
+    )
 
 
 def rows_limit(plan: Plan, scenario_name: str) -> int | None:
@@ -39,7 +48,8 @@ def rows_limit(plan: Plan, scenario_name: str) -> int | None:
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:
     """Names of the secrets that stand in the plan's expressions, sorted. What scripts ask for is not known."""
-    flows = [scenario.model_dump()["flow"] for scenario in plan.scenarios.values()]
+    bodies = [*plan.scenarios.values(), *(one for one in (plan.setup, plan.teardown) if one is not None)]
+    flows = [body.model_dump()["flow"] for body in bodies]
     names: set[str] = set()
     for text in _texts([flows, plan.defaults.http.headers]):
         if "secret" in text:

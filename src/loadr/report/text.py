@@ -205,6 +205,10 @@ def _accounting(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
         for line in accounting.scenarios
     ]
     yield from _headed(header, rows, width, ink)
+    apart = {"setup": accounting.setup_requests, "teardown": accounting.teardown_requests}
+    words = [f"{what} {count(n)} request{'s' * (n != 1)}" for what, n in apart.items() if n]
+    if words:
+        yield ink("dim", f"    apart from the load: {', '.join(words)}")
 
 
 def _agents(summary: Summary, width: int, ink: Ink) -> Iterator[str]:

@@ -7,6 +7,7 @@ inside the bitmaps but through `loadr.schedule.ownership`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,11 @@ class ScenarioShare:
     slots: bytes
     vu_slots: bytes = b""
     from_iteration: int = 0
+
+
+def fraction_of(share: ScenarioShare) -> Fraction:
+    """The part of the whole that an owner has from the share's instant on: of a rate of the fleet, so much is its
+    own. Over all owners of a scenario these add up to 1."""
+    if not share.slots:
+        return Fraction(0)
+    return Fraction(int.from_bytes(share.slots, "little").bit_count(), len(share.slots) * 8)

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from loadr.clock import boottime_ns
-from loadr.engine.channel import ScenarioLedger
+from loadr.engine.channel import ScenarioLedger, ValueOrder
 from loadr.engine.pool_events import (
     PoolArmed,
+    PoolAround,
     PoolEvent,
     PoolFinished,
     PoolHealth,
@@ -76,6 +77,16 @@ class ModelPool:
     ) -> None:
         self._plan = Plan.from_json(plan_json)
         asyncio.get_running_loop().call_soon(self._on_event, PoolPrepared())
+
+    def around(self, what: str, data: bytes = b"") -> None:
+        """Nothing is set up or torn down."""
+        asyncio.get_running_loop().call_soon(self._on_event, PoolAround(what, result=b"null"))
+
+    def share_setup(self, data: bytes) -> None:
+        """Its samples need none."""
+
+    def give(self, worker: int, value: ValueOrder) -> None:
+        """It claims nothing."""
 
     def arm(self, shares: Sequence[ScenarioShare], plan: Plan, changes: Sequence[Change] = ()) -> None:
         asyncio.get_running_loop().call_soon(self._on_event, PoolArmed())

@@ -40,12 +40,14 @@ MAX_NAME_CHARACTERS = 256
 _ALSO_TAG = bytes([pb.AgentMessage.DESCRIPTOR.fields_by_name["also"].number << 3 | 2])
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
-_NAMES = {"run_id", "agent_id", "incarnation", "controller_id", "session_id", "scenario", "metric"}
+_NAMES = {"run_id", "agent_id", "incarnation", "controller_id", "session_id", "scenario", "metric", "key"}
 _COUNTED_FROM_ONE = {
     (m.Metrics, "seq"),
     (m.RunEvent, "seq"),
     (m.AgentBeat, "number"),
     (m.ControllerBeat, "number"),
+    (m.Claim, "number"),
+    (m.Value, "number"),
 }
 
 
@@ -284,7 +286,7 @@ def _strict(cls: type, name: str) -> Decode | None:
         return _decode_digest
     if (cls, name) in _COUNTED_FROM_ONE:
         return _decode_number_from_one
-    if cls is m.FileChunk and name == "data":
+    if (cls, name) in ((m.FileChunk, "data"), (m.Claim, "payload"), (m.Value, "payload")):
         return _decode_chunk
     return None
 

@@ -31,6 +31,8 @@ PRIORITIES: dict[type, int] = {
     m.Desired: 0,
     m.Drain: 0,
     m.FileRequest: 0,
+    m.Claim: 0,
+    m.Value: 0,
     m.Prepared: 0,
     m.Armed: 0,
     m.AgentBeat: 1,

@@ -53,7 +53,7 @@ def judge(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Verdict:
         return "incomplete"
     if any(not result.passed for result in thresholds):
         return "threshold failed"
-    return "passed"
+    return "script exception" if record.teardown_fault else "passed"
 
 
 def headline(
@@ -75,6 +75,8 @@ def headline(
     if verdict in ("threshold failed", "passed"):
         return f"{lost}{_threshold_words(thresholds, broken)}; {size}"
     parts = [record.cause] if record.cause not in ("", verdict) else []
+    if verdict == "script exception" and record.teardown_fault:
+        parts.append(f"teardown failed {record.teardown_fault}")
     parts += [f"{_names(broken)} did not hold"] if broken else []
     return "; ".join([*parts, size])
 

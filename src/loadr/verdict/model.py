@@ -117,12 +117,15 @@ class ScenarioAccounting(msgspec.Struct, frozen=True, kw_only=True):
 
 class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     """``balanced``: every scenario's two equations hold. ``requests_ledger`` is the sum of the agents' own
-    counts at dispatch, None while one of them is missing; ``requests_merged`` is what the metrics say."""
+    counts at dispatch, None while one of them is missing; ``requests_merged`` is what the metrics say. Those of
+    setup and teardown are in neither: with them it is what the target has counted."""
 
     balanced: bool
     requests_merged: int
     requests_ledger: int | None
     scenarios: list[ScenarioAccounting]
+    setup_requests: int = 0
+    teardown_requests: int = 0
 
 
 class Validity(msgspec.Struct, frozen=True, kw_only=True):

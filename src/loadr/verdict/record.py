@@ -15,7 +15,16 @@ from loadr.schedule.change import Change, pauses_of
 from loadr.units import NS_PER_S
 
 RunState = Literal[
-    "preparing", "arming", "committed", "running", "paused", "stopping", "complete", "incomplete", "failed"
+    "preparing",
+    "arming",
+    "committed",
+    "running",
+    "paused",
+    "stopping",
+    "tearing down",
+    "complete",
+    "incomplete",
+    "failed",
 ]
 
 
@@ -91,6 +100,9 @@ class RunRecord:
     aborting_threshold: str = ""  # `metric: expression` that ended the run
     notes: list[str] = field(default_factory=list)  # what limits trust, in words
     events: list[str] = field(default_factory=list)  # what else happened, in words
+    setup_requests: int = 0  # sent by setup, apart from the load
+    teardown_requests: int = 0
+    teardown_fault: str = ""  # why it failed, or was not done, in words
     changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
     absorbed: bool = False  # something may be missing, and the plan's policy takes that
 

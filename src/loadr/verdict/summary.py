@@ -102,6 +102,8 @@ def _accounting(record: RunRecord, requests: int) -> Accounting:
         requests_merged=requests,
         requests_ledger=sum(known) if ledgers and len(known) == len(ledgers) else None,
         scenarios=[_account(record, account) for account in record.accounts.values()],
+        setup_requests=record.setup_requests,
+        teardown_requests=record.teardown_requests,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from coordination.simulator.claims import ClaimsModel
 from coordination.simulator.clocks import MachineClock
 from coordination.simulator.oracle import Oracle, Who
 from coordination.simulator.world import MS, S, World
@@ -87,6 +88,7 @@ class EngineModel:
         self._stopping = False
         self._cause = ""
         self._pending = 0  # intervals of slow workers on their way
+        self.claims = ClaimsModel(self, f"claims of {self.who} {self.plan.seed}")
 
     def tell(self, event_type: Any, *fields: Any) -> None:
         if not self.dead:
@@ -95,10 +97,18 @@ class EngineModel:
     # --- orders ---------------------------------------------------------------------------------------------
 
     def prepare(self, fault: FaultKind, delay_ns: int) -> None:
-        self.world.after(delay_ns, lambda: self.tell(io.EnginePrepared, fault, "a fault" if fault else ""))
+        def loaded() -> None:
+            if self.plan.setup is None or fault:
+                self.tell(io.EnginePrepared, fault, "a fault" if fault else "")
+            else:
+                self.claims.ask_setup()
+
+        self.world.after(delay_ns, loaded)
 
     def arm(self, shares: tuple[ScenarioShare, ...], delay_ns: int) -> None:
         self._own(shares)
+        if self.plan.data:
+            self.claims.ask_rows()
         self.world.after(delay_ns, lambda: self.tell(io.EngineArmed))
 
     def start(self, start_mono_ns: int) -> None:
@@ -211,6 +221,8 @@ class EngineModel:
         self._count(worker, "requests")
         worker.running.add(iteration)
         self._delta(worker, NUMBERS, iteration + 1)
+        if self.plan.data:
+            self.claims.arrived()
         duration = self.world.random.randrange(1, 300) * MS
         self.world.after(duration, lambda: self._finish_iteration(worker, iteration, duration))
 
@@ -309,3 +321,5 @@ class EngineModel:
             for name, count in worker.page.items():
                 total[name] = total.get(name, 0) + count
         self.tell(io.EngineFinished, (Ledger("s", **total),), self._cause)
+        if self.plan.teardown is not None:
+            self.claims.ask_teardown()

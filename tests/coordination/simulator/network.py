@@ -20,6 +20,8 @@ LANES = {
     "AgentBeat": 1,
     "ControllerBeat": 1,
     "FileRequest": 0,
+    "Claim": 0,
+    "Value": 0,
     "Metrics": 2,
     "RunEvent": 2,
     "FileChunk": 3,

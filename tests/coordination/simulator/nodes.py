@@ -22,6 +22,8 @@ from loadr.coordination.messages import (
     FileChunk,
     Metrics,
     RunEvent,
+    Value,
+    ValueKind,
 )
 
 CHUNK = 64 * 1024
@@ -74,6 +76,8 @@ class ControllerNode(Node):
                     self.oracle.granted(link, incarnation, message)
                 elif isinstance(message, Desired):
                     self.oracle.commit(message, self.clock)
+                elif isinstance(message, Value) and message.kind is ValueKind.DO:
+                    self.oracle.doers.add((message.run_id, incarnation, message.generation))
                 stream.send(1, message)
             case controller_io.CloseLink(link):
                 if link in self.links:
@@ -170,6 +174,7 @@ class AgentNode(Node):
         self.left: tuple[int, str] | None = None
         self.cache: dict[str, int] = {}
         self.engine: EngineModel | None = None  # the newest
+        self.engines: dict[tuple[str, int], EngineModel] = {}
         self.applied: dict[tuple[str, str, int], int] = {}
         self.stream: Stream | None = None
         self.link = 0
@@ -195,9 +200,10 @@ class AgentNode(Node):
     def crash(self) -> None:
         """The process and its workers are gone; the kernel says so to the other end, if it can."""
         self.alive = False
-        if self.engine is not None:
-            self.engine.dead = True
-            self.engine = None
+        for engine in self.engines.values():
+            engine.dead = True
+        self.engines.clear()
+        self.engine = None
         if self.stream is not None:
             self.stream.close(0)
             self.stream = None
@@ -255,6 +261,7 @@ class AgentNode(Node):
                     slow_ns=self.slow_ns,
                     workers=self.workers,
                 )
+                self.engines[effect.run_id, effect.generation] = self.engine
                 self.engine.prepare(self.prepare_fault, self.world.random.randrange(300 * MS))
             case agent_io.ArmEngine(_, _, shares):
                 self.engine.arm(shares, self.world.random.randrange(100 * MS))
@@ -263,15 +270,20 @@ class AgentNode(Node):
                 self.engine.start(start_mono_ns)
             case agent_io.ReshareEngine(_, _, shares, changes):
                 self.engine.reshare(shares, changes)
-            case agent_io.SetLease(_, _, end_mono_ns):
-                if end_mono_ns < self.engine.lease_end:
+            case agent_io.SetLease(run_id, generation, end_mono_ns):
+                engine = self.engines[run_id, generation]
+                if end_mono_ns < engine.lease_end:
                     raise Violation("a lease that shrinks")
-                self.engine.lease_end = end_mono_ns
+                engine.lease_end = end_mono_ns
+            case agent_io.GiveValue(run_id, generation, value):
+                self.engines[run_id, generation].claims.give(value)
             case agent_io.StopEngine(_, _, graceful, cause):
                 self.engine.stop(graceful, cause)
             case agent_io.ForgetRun(run_id, generation):
-                if self.engine is not None and self.engine.who[::2] == (run_id, generation):
-                    self.engine.dead = True
+                engine = self.engines.pop((run_id, generation), None)
+                if engine is not None:
+                    engine.dead = True
+                if engine is self.engine:
                     self.engine = None
             case agent_io.Leave(exit_code, reason):
                 self.left = (exit_code, reason)
@@ -357,5 +369,7 @@ class AgentNode(Node):
             if run.revision < self.applied.get(key, 0):
                 raise Violation("I11: an older revision was applied")
             self.applied[key] = run.revision
+            if len(run.claims.open) > 200:
+                raise Violation(f"I13: {len(run.claims.open)} claims are open")
             if len(run.uplink._frozen) > 16 or len(run.uplink._tail) > 40:
                 raise Violation(f"I13: {len(run.uplink._frozen)} frozen, {len(run.uplink._tail)} in the tail")

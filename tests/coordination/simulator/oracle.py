@@ -52,6 +52,12 @@ class Oracle:
         self.starts: dict[Who, int] = {}  # converted start, true time
         self.ended: dict[str, RunState] = {}
         self.merges_after_end = 0
+        self.rows: dict[str, set[int]] = defaultdict(set)  # run → rows that were granted
+        self.used: dict[str, set[int]] = defaultdict(set)
+        self.doers: set[Who] = set()  # who was told to do something for all
+        self.setups: dict[str, bytes] = {}
+        self.doing: dict[tuple[str, str], list[Any]] = defaultdict(list)  # run and what is done once → engines
+        self.begun_once: dict[tuple[str, str], int] = defaultdict(int)
 
     # --- load -----------------------------------------------------------------------------------------------
 
@@ -87,6 +93,8 @@ class Oracle:
                 raise Violation(f"a lease for beat {answer.echo_number}, which was never sent")
             end = sent + int(grant.lease_ns * (1 + DRIFT_TOLERANCE))
             who = (grant.run_id, incarnation, grant.generation)
+            if who in self.given_up and who in self.doers:
+                continue  # for a teardown: no load may start under it
             if who in self.given_up:
                 raise Violation(f"{who} is granted a lease after it was given up")
             self.leases[who] = max(self.leases.get(who, -1), end)
@@ -102,6 +110,51 @@ class Oracle:
         if who in self.starts:
             raise Violation(f"{who} starts twice")
         self.starts[who] = clock.true_ns(start_mono_ns)
+
+    # --- values of the fleet --------------------------------------------------------------------------------
+
+    def granted_rows(self, who: Who, first: int, end: int) -> None:
+        """I16: no row is granted twice."""
+        new = set(range(first, end))
+        if new & self.rows[who[0]]:
+            raise Violation(f"I16: rows {first} to {end} are granted to {who}, and some of them were before")
+        self.rows[who[0]] |= new
+
+    def row_used(self, who: Who, row: int) -> None:
+        """I16: nor used twice, by anybody."""
+        if row in self.used[who[0]]:
+            raise Violation(f"I16: row {row} is used again, by {who}")
+        self.used[who[0]].add(row)
+
+    def has_setup(self, who: Who, payload: bytes) -> None:
+        """The result of setup is the same everywhere."""
+        if self.setups.setdefault(who[0], payload) != payload:
+            raise Violation(f"{who} has another result of setup than others")
+
+    def begin_once(self, engine: Any, key: str) -> None:
+        """Nobody else is at it who is alive and under a lease; and nobody has done it for good."""
+        run_id = engine.run_id
+        for other in self.doing[run_id, key]:
+            if not other.dead and other.mono() < other.lease_end:
+                raise Violation(f"{engine.who} begins {key} while {other.who} is at it")
+        if key == "setup" and run_id in self.setups:
+            raise Violation(f"{engine.who} begins setup, which was done")
+        self.doing[run_id, key].append(engine)
+        self.begun_once[run_id, key] += 1
+
+    def end_once(self, engine: Any, key: str) -> None:
+        self.doing[engine.run_id, key].remove(engine)
+
+    def _check_values(self, view: Any) -> None:
+        """Teardown was begun if there was somebody for it, or it is said that it was not."""
+        if view.plan.teardown is None or view.start_controller_ns is None:
+            return
+        begun = self.begun_once[view.run_id, "teardown"]
+        unsaid = not any(note.startswith("teardown") for note in view.notes)
+        if not begun and unsaid:
+            raise Violation(f"nobody has begun the teardown of {view.run_id}, and nobody says so")
+        if self.is_calm and (begun != 1 and view.stopped_by is StoppedBy.NOBODY):
+            raise Violation(f"teardown was begun {begun} times, and nothing bad happened")
 
     # --- uplink ---------------------------------------------------------------------------------------------
 
@@ -167,6 +220,7 @@ class Oracle:
             raise Violation(f"I2: honest books do not add up: {view.notes}")
         if view.start_controller_ns is not None:
             self._check_schedule(view)
+        self._check_values(view)
 
     def _check_schedule(self, view: Any) -> None:
         """What all parts planned is what the schedule says, but for named gaps; never more."""

@@ -22,6 +22,12 @@ from loadr.plan.model import Plan
 from loadr.schedule.change import ChangeKind
 
 LONGEST_END_S = 170.0  # gather 30, prepare 65, arm 30, then stop and flush
+LONGEST_VALUES_S = 90.0  # setup and teardown, each with a loss
+VALUES = {
+    "data": {"rows": {"file": "users.csv", "rows": 2000, "columns": ["id"], "mode": "unique"}},
+    "setup": {"flow": [], "timeout": "5s"},
+    "teardown": {"flow": [], "timeout": "5s"},
+}
 
 
 @dataclass
@@ -54,6 +60,7 @@ def plan_of(scenario: Scenario, duration_s: int) -> Plan:
             "seed": scenario.seed,
             "lease": f"{scenario.lease_s}s",
             "on_agent_loss": scenario.policy,
+            **(VALUES if scenario.values else {}),
             "scenarios": {
                 "s": {
                     "executor": "constant-arrival-rate",
@@ -177,7 +184,8 @@ class Stage:
         resume = controller_io.ChangeRequested("first", ChangeKind.RESUME)
         self.controller.feed(resume, lambda: self._is_paused())
         world.at(world.now + (2 * scenario.lease_s + 15) * S, self._check_applied)
-        limit = int((2 * HEALED_S + scenario.duration_s + scenario.graceful_s + LONGEST_END_S) * S)
+        longest_s = LONGEST_END_S + LONGEST_VALUES_S * scenario.values
+        limit = int((2 * HEALED_S + scenario.duration_s + scenario.graceful_s + longest_s) * S)
         first = self._await("first", limit)
         alive = self._gather()
         second = None
@@ -185,7 +193,7 @@ class Stage:
             for agent in self.agents:
                 agent.prepare_fault = FaultKind.NONE
             self.submit("second", 2, len(alive))
-            limit = self.world.now + int((LONGEST_END_S + 10) * S)
+            limit = self.world.now + int((longest_s + 10) * S)
             second = self._await("second", limit)
             if second is not RunState.COMPLETE:
                 view = self.controller.core.run("second")
@@ -223,6 +231,8 @@ class Stage:
             (share,) = run.moving.held[part.view.key]
             if agent.engine.share.slots != share.slots or agent.engine.changes != run.view.changes:
                 raise Violation(f"I7: {part.view.key} does not own what it was given")
+            if stale := agent.engine.claims.stale(15 * S):
+                raise Violation(f"I15: {part.view.key} waits for an answer to {stale}")
 
     def _await(self, run_id: str, limit: int) -> RunState | None:
         """I15: it ends in bounded time; then its load is over, too."""

@@ -82,6 +82,7 @@ class Scenario:
     faults: list[Fault] = field(default_factory=list)
     note: str = ""
     policy: str = "redistribute"
+    values: bool = False  # it has setup, teardown, rows in blocks, and VUs that meet
 
     @property
     def is_calm(self) -> bool:
@@ -119,6 +120,7 @@ def draw(seed: int) -> Scenario:
         controller_drift_ppm=rng.randrange(-240, 241),
         agents=[_draw_agent(rng) for _ in range(rng.choice((1, 2, 2, 3, 4)))],
         policy=rng.choice(("redistribute",) * 8 + ("continue", "abort")),
+        values=random.Random(f"values {seed}").random() < 0.5,
     )
     if rng.random() < 0.5:
         for agent in scenario.agents[1:]:

@@ -13,6 +13,8 @@ from loadr.coordination.messages import (
     MAX_WORDS_CHARACTERS,
     Armed,
     Assignment,
+    Claim,
+    ClaimKind,
     Desired,
     FaultKind,
     FileChunk,
@@ -22,6 +24,8 @@ from loadr.coordination.messages import (
     RunEvent,
     RunEventKind,
     RunPhase,
+    Value,
+    ValueKind,
 )
 from loadr.coordination.outbox import Outbox
 from loadr.coordination.table import FAULT, IGNORE
@@ -53,6 +57,8 @@ FACTS: dict[RunInput, Any] = {
     RunInput.ENGINE_STARTED: io.EngineStarted("run", 1, 5),
     RunInput.ENGINE_INTERVAL: io.EngineInterval("run", 1, second(0, 1)),
     RunInput.ENGINE_EVENT: io.EngineEvent("run", 1, RunEventKind.WORKER_LOST, "killed"),
+    RunInput.ENGINE_CLAIM: io.EngineClaim("run", 1, Claim("run", 1, 1, 0, ClaimKind.ONCE, "setup")),
+    RunInput.VALUE: Value("run", 1, 1, ValueKind.DO),
     RunInput.ENGINE_FINISHED: io.EngineFinished("run", 1, (ledger(1),)),
     RunInput.LEASE_ENDED: None,
     RunInput.PREPARE_TIMED_OUT: None,
@@ -78,7 +84,9 @@ TO[AgentRunState.FAILED] = [RunInput.SANDBOX_FAILED]
 class Bench:
     """A run in a given state, with its effects."""
 
-    def __init__(self, state: AgentRunState = AgentRunState.OPENING, *, clock: bool = True) -> None:
+    def __init__(
+        self, state: AgentRunState = AgentRunState.OPENING, *, clock: bool = True, claims: bool = False
+    ) -> None:
         self.out = Outbox()
         self.out.online = True
         peer = PeerClock()
@@ -96,6 +104,8 @@ class Bench:
         )
         for given in TO[state]:
             self.run.handle(given, NOW, FACTS[given])
+            if given is RunInput.SANDBOX_READY and claims:
+                self.run.handle(RunInput.ENGINE_CLAIM, NOW, FACTS[RunInput.ENGINE_CLAIM])
         assert self.run.state is state
         self.run.pump(NOW)
         self.out.take()
@@ -109,7 +119,7 @@ class Bench:
 @pytest.mark.parametrize("given", RunInput, ids=lambda given: given.name)
 @pytest.mark.parametrize("state", AgentRunState, ids=lambda state: state.name)
 def test_every_input_in_every_state_does_what_the_table_says(state: AgentRunState, given: RunInput) -> None:
-    bench = Bench(state)
+    bench = Bench(state, claims=given is RunInput.VALUE)
     action = TABLE.action(state, given)
     if action == FAULT:
         with pytest.raises((PeerFault, InternalFault), match=f"{given.name} can not come in state {state.name}"):
@@ -129,7 +139,7 @@ BEFORE_START = [
 @pytest.mark.parametrize("state", AgentRunState, ids=lambda state: state.name)
 def test_load_starts_only_by_a_commit(state: AgentRunState) -> None:
     for given in RunInput:
-        bench = Bench(state)
+        bench = Bench(state, claims=given is RunInput.VALUE)
         if TABLE.action(state, given) == FAULT:
             continue
         starts = any(isinstance(effect, io.StartEngine) for effect in bench.do(given))

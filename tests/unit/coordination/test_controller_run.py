@@ -14,6 +14,8 @@ from loadr.coordination.controller_run import ControllerRun
 from loadr.coordination.messages import (
     Armed,
     Assignment,
+    Claim,
+    ClaimKind,
     Corpus,
     Desired,
     FaultKind,
@@ -39,7 +41,8 @@ def reach(state: RunState) -> tuple[Conversation, ControllerRun]:
     talk = Conversation()
     a, b = talk.join("a", engine=False), talk.join("b", engine=False)
     policy = "abort" if state is RunState.INCOMPLETE else "redistribute"
-    talk.submit(plan(scenario=LONG, on_agent_loss=policy), expect=3 if state is RunState.DRAFT else 2)
+    around = {"teardown": {"flow": []}} if state is RunState.TEARING_DOWN else {}
+    talk.submit(plan(scenario=LONG, on_agent_loss=policy, **around), expect=3 if state is RunState.DRAFT else 2)
     order = [RunState.DRAFT, RunState.PREPARING, RunState.ARMING, RunState.COMMITTED, RunState.RUNNING]
     far = order.index(state) if state in order else len(order)
     for agent in (a, b):
@@ -51,12 +54,12 @@ def reach(state: RunState) -> tuple[Conversation, ControllerRun]:
             agent.feed(agent_io.EngineArmed("run", 1))
     if far >= 4:
         talk.start()
-    if state in (RunState.STOPPING, RunState.DRAINING, RunState.COMPLETE):
+    if state in (RunState.STOPPING, RunState.DRAINING, RunState.TEARING_DOWN, RunState.COMPLETE):
         talk.stop()
     if state is RunState.DRAINING:
         talk.after(8)
-    if state in (RunState.COMPLETE, RunState.INCOMPLETE):
-        a.finish(0, "" if state is RunState.COMPLETE else "gone")
+    if state in (RunState.COMPLETE, RunState.INCOMPLETE, RunState.TEARING_DOWN):
+        a.finish(0, "gone" if state is RunState.INCOMPLETE else "")
         b.finish(0)
     if state is RunState.FAILED:
         for agent in (a, b):
@@ -75,6 +78,7 @@ def fact(given: RunInput, run: ControllerRun) -> Fact:
         RunInput.ARMED: Fact("a", Armed("run", 1)),
         RunInput.FAULTED: Fact("a", Armed("run", 1, 0, FaultKind.WORKER), "out of memory"),
         RunInput.REPORT: Fact("a", RunEvent("run", 1, seq, RunEventKind.FINISHED, ledgers=(ledger(0),))),
+        RunInput.CLAIM: Fact("a", Claim("run", 1, 1, 0, ClaimKind.ONCE, "token")),
         RunInput.AGENT_LOST: Fact("a", text="no beat"),
         RunInput.STOP: Fact(text="enough"),
         RunInput.APPLIED: Fact("a", revision=7),

@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 
 from loadr.coordination import messages
-from loadr.coordination.messages import AgentMessage, ControllerMessage, FaultKind, RunEventKind, RunPhase
+from loadr.coordination.messages import (
+    AgentMessage,
+    ClaimKind,
+    ControllerMessage,
+    FaultKind,
+    RunEventKind,
+    RunPhase,
+    ValueKind,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,5 +39,7 @@ def test_numbers_on_the_wire_are_pinned() -> None:
         ("KILLED", 9),
     ]
     assert [k.value for k in RunEventKind] == [1, 2, 3, 4, 5, 6]
+    assert [(k.name, k.value) for k in ClaimKind] == [("ONCE", 1), ("RESULT", 2), ("BLOCK", 3), ("BARRIER", 4)]
+    assert [k.value for k in ValueKind] == [1, 2, 3, 4, 5, 6, 7]
     assert [k.name for k in FaultKind][:3] == ["NONE", "PLAN", "SCRIPT"]
     assert (messages.PROTOCOL_MIN, messages.PROTOCOL_MAX) == (1, 1)

@@ -41,6 +41,9 @@ ORDERS = [
     ArmOrder([SHARE]),
     StartOrder(2**62),
     ReshareOrder([SHARE, SHARE], [Change(5, ChangeKind.RATE, "s", "2.5")], 3),
+    channel.AroundOrder("teardown", b"{}"),
+    channel.SetupOrder(b"7"),
+    channel.ValueOrder(1, 4, 16, 32, 0),
     StopOrder(graceful=True, cause="stopped"),
     ExitOrder(),
 ]
@@ -58,6 +61,8 @@ REPORTS = [
         ],
         *(1, 2, 3, 4, 5, 6),
     ),
+    channel.WorkerAround("setup", 2, "no stock", b"7", 3),
+    channel.WorkerClaim(1, 3, "users", 16, 5, 0, 0),
     WorkerDone([ScenarioLedger("browse", 1, 2, 3, 4, 5, 6, 7)], "orphaned"),
     WorkerEvent("abort", "enough"),
 ]
@@ -68,6 +73,12 @@ def test_every_message_comes_out_as_it_went_in() -> None:
     assert {type(report) for report in REPORTS} == set(get_args(channel.ReportMessage))
     assert FrameReader(order_decoder).feed(b"".join(map(encode_frame, ORDERS))) == ORDERS
     assert FrameReader(report_decoder).feed(b"".join(map(encode_frame, REPORTS))) == REPORTS
+
+
+def test_what_setup_returned_does_not_show_in_a_repr() -> None:
+    for message in (channel.AroundOrder("t", b"hidden"), channel.SetupOrder(b"hidden")):
+        assert "hidden" not in repr(message)
+    assert "hidden" not in repr(channel.WorkerAround("setup", result=b"hidden"))
 
 
 @pytest.mark.parametrize("step", [1, 3, 64])

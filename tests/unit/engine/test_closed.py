@@ -9,8 +9,11 @@ from dataclasses import replace
 import pytest
 
 from loadr.engine import closed
+from loadr.engine.channel import ValueOrder, WorkerClaim
+from loadr.engine.fleet_values import VALUE_BLOCK, FleetValues
 from loadr.engine.page import REQUESTS_STARTED, REVISION
 from loadr.engine.pending import NEVER_NS
+from loadr.engine.stock import Shelf, Stock
 from loadr.engine.vu import Vu
 from loadr.plan.model import Plan
 from loadr.schedule.change import Change, ChangeKind
@@ -345,5 +348,61 @@ def test_no_iteration_starts_before_the_order_of_the_pages_revision_was_read() -
         await bench.turn(0.2)
         assert bench.tally["started"] > started
         await bench.end()
+
+    run_on_loop(main())
+
+
+class Granting:
+    """Rows for an executor, granted when the test says so."""
+
+    def __init__(self) -> None:
+        self.claims: list[WorkerClaim] = []
+        self.values = FleetValues(self.claims.append)
+        self.shelf = Shelf(Stock("users", self.values, lambda: 0))
+
+    def give(self, first: int, end: int) -> None:
+        self.values.give(ValueOrder(self.claims[-1].ticket, VALUE_BLOCK, first, end))
+
+
+def test_a_vu_waits_for_a_row_before_its_iteration_and_the_scenario_ends_with_the_rows() -> None:
+    async def main() -> None:
+        rows = Granting()
+        seen: list[int] = []
+
+        async def note(vu: Vu) -> None:
+            seen.append(rows.shelf.current[vu.id])
+            await one_turn(vu)
+
+        bench = ExecutorBench(three_vus(), note, shelves=[rows.shelf])
+        bench.start(*shares_of(three_vus()))
+        assert [claim.count for claim in rows.claims] == [16]
+        await bench.turn(0.0)
+        assert bench.tally["started"] == 0
+        rows.give(0, 16)
+        await turn_loop(40)
+        assert sorted(seen) == list(range(16)) and len(rows.claims) == 2
+        assert bench.executor.active_vus == 3
+        rows.give(16, 16)
+        await turn_loop(5)
+        assert bench.executor.active_vus == 0
+        assert bench.executor.end_ns == START_NS
+        bench.executor.reshare([], [], 0)
+        assert bench.executor.end_ns == START_NS
+        assert bench.tally["planned"] == bench.tally["finished"] == 16
+        await bench.end()
+
+    run_on_loop(main())
+
+
+def test_a_vu_that_waits_for_rows_ends_with_the_scenario() -> None:
+    async def main() -> None:
+        rows = Granting()
+        bench = ExecutorBench(three_vus(), one_turn, shelves=[rows.shelf])
+        bench.start(*shares_of(three_vus()))
+        await bench.turn(0.0)
+        assert bench.executor.active_vus == 3
+        bench.executor.stop()
+        await turn_loop(5)
+        assert bench.executor.active_vus == 0 and bench.tally["planned"] == 0
 
     run_on_loop(main())

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from loadr.engine.corpus import CorpusInvalid
 from loadr.engine.feeders import Row, feeders_of, read_data
+from loadr.engine.fleet_values import FleetValues
+from loadr.engine.stock import Shelf, Stock
 from loadr.errors import PlanInvalid
 from loadr.plan.data import Rows
 from loadr.plan.model import Plan
@@ -131,3 +133,10 @@ def test_a_corpus_is_held_to_what_the_plan_says(tmp_path: Path, changes: dict[st
     (tmp_path / "corpora" / "big").write_text("name,city\nann,ulm\nbob,rom\n")
     with pytest.raises(CorpusInvalid, match=words):
         read_data(corpus_plan(**changes), tmp_path)
+
+
+def test_a_granted_row_is_that_of_the_vu_and_wraps() -> None:
+    shelf = Shelf(Stock("users", FleetValues(), lambda: 0))
+    shelf.current = {1: 2, 2: 8}
+    feeder = feeders_of(plan_of("unique", "recycle"), "s0", {"users": rows(7)}, {"users": shelf})["users"]
+    assert [feeder.pick(vu, 99)[0] for vu in (1, 2)] == ["n2", "n1"]

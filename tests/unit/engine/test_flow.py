@@ -359,3 +359,30 @@ def test_secrets_are_values_of_the_compiled_flow_and_stand_in_no_name() -> None:
     assert sent.body == b'{"k":"zq0zq1z hunter2"}'
     assert sent.series.name == "/x?k=${secret['KEY']}"
     assert "hunter2" not in repr(bench.flow)
+
+
+def test_what_setup_gave_is_read_when_the_flow_runs_and_a_flow_may_return_what_it_extracts() -> None:
+    bench = Bench([get('/i/${setup.item}/${setup["item"]}/${setup.rooms[1]}')])
+    bench.vu.setup = {"item": "a/b", "rooms": (4, 5)}
+    (sent,) = bench.run()
+    assert sent.line.startswith("GET /i/a%2Fb/a%2Fb/5 ")
+    step = Step.model_validate(get(extract={"first": {"jsonpath": "$.items[0].id"}}))
+    context = FlowContext(bench.scenario, HttpDefaults(base_url=BASE), {}, {}, FirstOfEach(bench.told.append))
+    flow = compile_flow([step], context, returns=["first"])
+    assert asyncio.run(flow.run(bench.vu)) == {"first": 41}
+
+
+def test_a_rendezvous_is_one_of_the_vu() -> None:
+    came: list[tuple[str, int, int]] = []
+
+    class Doors:
+        async def arrive(self, name: str, users: int, timeout_ns: int) -> bool:
+            came.append((name, users, timeout_ns))
+            return len(came) == 1
+
+    bench = Bench([{"rendezvous": {"name": "door", "users": 3, "timeout": "1500ms"}}])
+    bench.vu._meetings = Doors()  # type: ignore[assignment]
+    bench.run()
+    bench.run()
+    assert came == [("door", 3, 1_500_000_000)] * 2
+    assert bench.check("rendezvous door") == (1, 1)

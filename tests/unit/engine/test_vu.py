@@ -10,6 +10,7 @@ import pytest
 from loadr import check
 from loadr.engine.feeders import Feeder
 from loadr.engine.vu import Vu
+from loadr.errors import ScriptFault
 from loadr.masking import Secrets
 from support.flows import NotedHttp, new_scenario, new_vu
 
@@ -106,3 +107,18 @@ def test_secrets_are_at_hand_by_name_and_do_not_show() -> None:
     assert vu.secret["KEY"] == "hunter2" and "hunter2" not in repr(vu.secret)
     with pytest.raises(KeyError):
         vu.secret["OTHER"]
+
+
+def test_nobody_meets_outside_of_iterations_or_on_numbers_that_can_not_be() -> None:
+    class Doors:
+        async def arrive(self, name: str, users: int, timeout_ns: int) -> bool:
+            return True
+
+    vu = new_vu(NotedHttp(), new_scenario())
+    with pytest.raises(ScriptFault, match="VUs meet in iterations only"):
+        asyncio.run(vu.rendezvous("door", 2))
+    vu._meetings = Doors()  # type: ignore[assignment]
+    for wrong in ({"users": 0}, {"users": 1, "timeout": 0}, {"users": 1, "name": "x" * 257}):
+        with pytest.raises(ScriptFault, match="a rendezvous needs"):
+            asyncio.run(vu.rendezvous(**{"name": "door", **wrong}))  # type: ignore[arg-type]
+    assert asyncio.run(vu.rendezvous("door", 2, 1.5)) is True

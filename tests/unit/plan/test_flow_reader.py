@@ -5,7 +5,7 @@ import pytest
 METHODLESS = 'write request: { get: "/items" }'
 FAULTS = [
     # --- steps -------------------------------------------------------------------------------------------
-    ("5", ["[0]: must be a mapping (key: value), and is 5 -> a step is one of request, think"]),
+    ("5", ["[0]: must be a mapping (key: value), and is 5 -> a step is one of request, think, rendezvous"]),
     ("{}", ["[0]: the step is empty -> begin each step with a dash of its own"]),
     ("{ requst: {} }", ["[0].requst: unknown step 'requst' -> did you mean 'request'?"]),
     (
@@ -210,3 +210,20 @@ def test_env_that_was_not_given_is_told_and_env_that_was_is_not(flow_faults):
     assert [fault.split(" ", 1)[1] for fault in faults] == [
         "[0].request.get: env.TOKN was not given -> did you mean env.TOKEN? Or pass it with -e TOKN=VALUE"
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("{ rendezvous: { name: door, users: 2 } }", []),
+        ("{ rendezvous: door }", ["must be a mapping (key: value)"]),
+        ("{ rendezvous: { name: door } }", ["users"]),
+        ("{ rendezvous: { name: door, users: 0 } }", ["users"]),
+        ("{ rendezvous: { name: door, users: 2, timeout: 0s } }", ["timeout"]),
+        ("{ rendezvous: { name: door, user: 2, users: 2 } }", ["unknown key 'user'"]),
+    ],
+)
+def test_a_rendezvous_has_a_name_and_users(flow_faults, step, expected):
+    faults = flow_faults(f"{step}, 7")[:-1]
+    assert len(faults) == len(expected)
+    assert all(words in fault for words, fault in zip(expected, faults, strict=True)), faults

@@ -74,10 +74,12 @@ FAULTS = [
     (
         "data: { users: { file: users.csv, mode: unique } }\n"
         "scenarios:\n  a: { executor: constant-vus, vus: 1, duration: 1s, "
+        "flow: [ request: { get: 'http://x/${users.name}' } ] }\n"
+        "  b: { executor: constant-arrival-rate, rate: 1, max_vus: 1, duration: 1s, "
         "flow: [ request: { get: 'http://x/${users.name}' } ] }",
         [
-            "3:18: scenarios.a.executor: unique rows need an open executor, and a uses the data set 'users'"
-            " -> use an arrival-rate executor, or mode: random"
+            "3:18: scenarios.a.executor: a (closed) and b (open) share the unique rows of 'users'"
+            " -> give each model a data set of its own: their rows are dealt out in two ways"
         ],
     ),
     (

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from loadr.plan.usage import block_sets
+
 HEAD = "from loadr import constant_arrival_rate, constant_vus, data, options, scenario, thresholds\n"
 BUY = HEAD + (
     "users = data.csv('users.csv')\n"
@@ -140,12 +142,10 @@ def test_data_declared_differently_in_plan_and_script_is_a_fault(desk):
     ]
 
 
-def test_unique_rows_under_a_closed_executor_are_refused_for_scripts_too(desk):
+def test_unique_rows_under_a_closed_executor_are_granted_in_blocks_for_scripts_too(desk):
     desk.write("buy.py", BUY.replace("'users.csv'", "'users.csv', mode='unique'"))
-    assert desk.faults("scenarios: { buy: { script: buy.py } }") == [
-        "buy.py:3:1: scenarios.buy.executor: unique rows need an open executor, and buy uses the data set 'users'"
-        " -> use an arrival-rate executor, or mode: random"
-    ]
+    plan = desk.load("scenarios: { buy: { script: buy.py } }").plan
+    assert block_sets(plan) == ("users",)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_broken_script_is_looked_into_once_and_hides_no_other_fault(desk):
         "  b: { script: broken.py }\n  c: { executor: constant-vus, vus: 1, duration: 1s, flow: [] }"
     ) == [
         "2:56: scenarios.a.vus: must be at least 1, and is 0 -> ",
-        "4:60: scenarios.c.flow: the flow is empty -> add a step: request or think",
+        "4:60: scenarios.c.flow: the flow is empty -> add a step: request or think or rendezvous",
         "broken.py:1:7: SyntaxError: invalid syntax -> ",
     ]
     assert desk.faults("scenarios: { a: { script: broken.py, function: 5 } }") == [

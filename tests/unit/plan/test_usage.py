@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadr.plan.model import ConstantArrivalRate, DataSet, Plan
-from loadr.plan.usage import rows_limit, secrets_of, unique_users
+from loadr.plan.usage import block_sets, rows_limit, secrets_of, unique_users
 
 
 def plan_of(rows: int, users: int, on_end: str = "stop", mode: str = "unique") -> Plan:
@@ -70,3 +70,13 @@ def test_secrets_are_found_wherever_an_expression_of_the_plan_stands():
     plan = Plan.model_validate({"scenarios": {"s": scenario}, "defaults": defaults})
     assert secrets_of(plan) == ("BODY", "CHECK", "DEFAULT", "HEADER", "URL")
     assert secrets_of(plan_of(1, 1)) == ()
+
+
+def test_rows_are_granted_of_unique_sets_that_only_closed_scenarios_use():
+    body = {"duration": "1s", "flow": [], "uses": ["users"]}
+    closed = {"executor": "constant-vus", "vus": 1, **body}
+    opened = {"executor": "constant-arrival-rate", "rate": 1, "max_vus": 1, **body}
+    data = {"users": {"file": "u.csv", "rows": 5, "mode": "unique"}, "other": {"file": "u.csv", "rows": 5}}
+    of = lambda **scenarios: block_sets(Plan.model_validate({"data": data, "scenarios": scenarios}))  # noqa: E731
+    assert of(a=closed, b=closed) == ("users",)
+    assert of(a=opened) == of(a=closed, b=opened) == ()

@@ -43,6 +43,25 @@ class RunEventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_EVENT_KIND_ORPHANED: _ClassVar[RunEventKind]
     RUN_EVENT_KIND_FINISHED: _ClassVar[RunEventKind]
 
+class ClaimKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLAIM_KIND_UNSPECIFIED: _ClassVar[ClaimKind]
+    CLAIM_KIND_ONCE: _ClassVar[ClaimKind]
+    CLAIM_KIND_RESULT: _ClassVar[ClaimKind]
+    CLAIM_KIND_BLOCK: _ClassVar[ClaimKind]
+    CLAIM_KIND_BARRIER: _ClassVar[ClaimKind]
+
+class ValueKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VALUE_KIND_UNSPECIFIED: _ClassVar[ValueKind]
+    VALUE_KIND_DO: _ClassVar[ValueKind]
+    VALUE_KIND_RESULT: _ClassVar[ValueKind]
+    VALUE_KIND_FAULT: _ClassVar[ValueKind]
+    VALUE_KIND_BLOCK: _ClassVar[ValueKind]
+    VALUE_KIND_RELEASED: _ClassVar[ValueKind]
+    VALUE_KIND_TIMED_OUT: _ClassVar[ValueKind]
+    VALUE_KIND_REFUSED: _ClassVar[ValueKind]
+
 class MetricKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     METRIC_KIND_UNSPECIFIED: _ClassVar[MetricKind]
@@ -86,6 +105,19 @@ RUN_EVENT_KIND_SCRIPT_EXCEPTION: RunEventKind
 RUN_EVENT_KIND_ABORT_REQUESTED: RunEventKind
 RUN_EVENT_KIND_ORPHANED: RunEventKind
 RUN_EVENT_KIND_FINISHED: RunEventKind
+CLAIM_KIND_UNSPECIFIED: ClaimKind
+CLAIM_KIND_ONCE: ClaimKind
+CLAIM_KIND_RESULT: ClaimKind
+CLAIM_KIND_BLOCK: ClaimKind
+CLAIM_KIND_BARRIER: ClaimKind
+VALUE_KIND_UNSPECIFIED: ValueKind
+VALUE_KIND_DO: ValueKind
+VALUE_KIND_RESULT: ValueKind
+VALUE_KIND_FAULT: ValueKind
+VALUE_KIND_BLOCK: ValueKind
+VALUE_KIND_RELEASED: ValueKind
+VALUE_KIND_TIMED_OUT: ValueKind
+VALUE_KIND_REFUSED: ValueKind
 METRIC_KIND_UNSPECIFIED: MetricKind
 METRIC_KIND_COUNTER: MetricKind
 METRIC_KIND_RATE: MetricKind
@@ -99,7 +131,7 @@ CHANGE_KIND_FACTOR: ChangeKind
 CHANGE_KIND_SCALE: ChangeKind
 
 class AgentMessage(_message.Message):
-    __slots__ = ("register", "agent_beat", "metrics", "run_event", "prepared", "armed", "file_request", "goodbye", "also")
+    __slots__ = ("register", "agent_beat", "metrics", "run_event", "prepared", "armed", "file_request", "goodbye", "claim", "also")
     REGISTER_FIELD_NUMBER: _ClassVar[int]
     AGENT_BEAT_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +140,7 @@ class AgentMessage(_message.Message):
     ARMED_FIELD_NUMBER: _ClassVar[int]
     FILE_REQUEST_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
     ALSO_FIELD_NUMBER: _ClassVar[int]
     register: Register
     agent_beat: AgentBeat
@@ -117,11 +150,12 @@ class AgentMessage(_message.Message):
     armed: Armed
     file_request: FileRequest
     goodbye: Goodbye
+    claim: Claim
     also: _containers.RepeatedCompositeFieldContainer[AgentMessage]
-    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., agent_beat: _Optional[_Union[AgentBeat, _Mapping]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., run_event: _Optional[_Union[RunEvent, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., armed: _Optional[_Union[Armed, _Mapping]] = ..., file_request: _Optional[_Union[FileRequest, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., also: _Optional[_Iterable[_Union[AgentMessage, _Mapping]]] = ...) -> None: ...
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., agent_beat: _Optional[_Union[AgentBeat, _Mapping]] = ..., metrics: _Optional[_Union[Metrics, _Mapping]] = ..., run_event: _Optional[_Union[RunEvent, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., armed: _Optional[_Union[Armed, _Mapping]] = ..., file_request: _Optional[_Union[FileRequest, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., claim: _Optional[_Union[Claim, _Mapping]] = ..., also: _Optional[_Iterable[_Union[AgentMessage, _Mapping]]] = ...) -> None: ...
 
 class ControllerMessage(_message.Message):
-    __slots__ = ("registered", "refused", "controller_beat", "desired", "assignment", "file_chunk", "drain")
+    __slots__ = ("registered", "refused", "controller_beat", "desired", "assignment", "file_chunk", "drain", "value")
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     CONTROLLER_BEAT_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +163,7 @@ class ControllerMessage(_message.Message):
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     FILE_CHUNK_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     registered: Registered
     refused: Refused
     controller_beat: ControllerBeat
@@ -136,7 +171,8 @@ class ControllerMessage(_message.Message):
     assignment: Assignment
     file_chunk: FileChunk
     drain: Drain
-    def __init__(self, registered: _Optional[_Union[Registered, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., controller_beat: _Optional[_Union[ControllerBeat, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., assignment: _Optional[_Union[Assignment, _Mapping]] = ..., file_chunk: _Optional[_Union[FileChunk, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+    value: Value
+    def __init__(self, registered: _Optional[_Union[Registered, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., controller_beat: _Optional[_Union[ControllerBeat, _Mapping]] = ..., desired: _Optional[_Union[Desired, _Mapping]] = ..., assignment: _Optional[_Union[Assignment, _Mapping]] = ..., file_chunk: _Optional[_Union[FileChunk, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
 
 class Register(_message.Message):
     __slots__ = ("protocol_min", "protocol_max", "agent_id", "agent_name", "incarnation", "software_version", "cores", "memory_bytes", "weight", "labels", "features", "active_runs", "last_controller", "wall_unix_ms", "token", "corpora")
@@ -443,6 +479,38 @@ class Ledger(_message.Message):
     lost: int
     def __init__(self, scenario: _Optional[str] = ..., planned: _Optional[int] = ..., started: _Optional[int] = ..., finished: _Optional[int] = ..., interrupted: _Optional[int] = ..., dropped: _Optional[int] = ..., missed: _Optional[int] = ..., requests: _Optional[int] = ..., lost: _Optional[int] = ...) -> None: ...
 
+class Claim(_message.Message):
+    __slots__ = ("run_id", "generation", "number", "settled", "kind", "key", "count", "used", "users", "timeout_ns", "payload", "fault", "detail", "replaces")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_NS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    generation: int
+    number: int
+    settled: int
+    kind: ClaimKind
+    key: str
+    count: int
+    used: int
+    users: int
+    timeout_ns: int
+    payload: bytes
+    fault: FaultKind
+    detail: str
+    replaces: int
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., number: _Optional[int] = ..., settled: _Optional[int] = ..., kind: _Optional[_Union[ClaimKind, str]] = ..., key: _Optional[str] = ..., count: _Optional[int] = ..., used: _Optional[int] = ..., users: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., payload: _Optional[bytes] = ..., fault: _Optional[_Union[FaultKind, str]] = ..., detail: _Optional[str] = ..., replaces: _Optional[int] = ...) -> None: ...
+
 class Goodbye(_message.Message):
     __slots__ = ("reason", "drained")
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -633,6 +701,30 @@ class ScenarioShare(_message.Message):
     vu_slots: bytes
     from_iteration: int
     def __init__(self, scenario: _Optional[str] = ..., from_run_ns: _Optional[int] = ..., slots: _Optional[bytes] = ..., vu_slots: _Optional[bytes] = ..., from_iteration: _Optional[int] = ...) -> None: ...
+
+class Value(_message.Message):
+    __slots__ = ("run_id", "generation", "number", "kind", "payload", "fault", "detail", "first", "end", "count")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    generation: int
+    number: int
+    kind: ValueKind
+    payload: bytes
+    fault: FaultKind
+    detail: str
+    first: int
+    end: int
+    count: int
+    def __init__(self, run_id: _Optional[str] = ..., generation: _Optional[int] = ..., number: _Optional[int] = ..., kind: _Optional[_Union[ValueKind, str]] = ..., payload: _Optional[bytes] = ..., fault: _Optional[_Union[FaultKind, str]] = ..., detail: _Optional[str] = ..., first: _Optional[int] = ..., end: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("deadline_ns", "come_back_ns", "reason")
