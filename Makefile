@@ -7,7 +7,7 @@ SEEDS ?= 1000
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format proto bench bench-fleet simulate lock docs clean
+.PHONY: help setup demo test test-faults test-fast check format proto bench bench-fleet soak simulate lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -26,9 +26,11 @@ $(READY): pyproject.toml requirements/dev.lock
 demo: $(READY) ## a target, a controller, three agents, one merged result (about 30 s)
 	@$(BIN)/python examples/demo/run.py
 
-test: $(READY) ## all tests (Python is enough; what needs a Debian package is skipped with a reason)
-	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop tests/docs
-	$(BIN)/python -m pytest -q tests/e2e
+test: $(READY) ## the tests (Python is enough; what needs a Debian package is skipped with a reason)
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e tests/docs
+
+test-faults: $(READY) ## what is killed, frozen, cut off, restarted: each row of docs/reference/failures.md (about 5 minutes)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults
 
 test-fast: $(READY) ## only the tests without real fleets
@@ -54,6 +56,9 @@ bench: $(READY) ## CPU per request beside wrk, send accuracy, uplink bytes (need
 
 bench-fleet: $(READY) ## 1,000 simulated agents against one controller (about 2 minutes; MINUTES=10 for its memory)
 	$(BIN)/python benchmarks/coordination/fleet.py $(if $(MINUTES),--minutes $(MINUTES))
+
+soak: $(READY) ## three agents under random faults for MINUTES=30: flat memory, totals as the target has them
+	$(BIN)/python benchmarks/coordination/soak.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 simulate: $(READY) ## the coordination simulator over SEEDS seeds
 	$(BIN)/python tests/coordination/simulate.py --seeds $(SEEDS)

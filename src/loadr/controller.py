@@ -38,7 +38,8 @@ HERE = (AgentState.REGISTERED, AgentState.ONLINE)
 SLOW = (Metrics, RunEvent, Goodbye)
 """What may wait for its turn: measurements, and what must not overtake them."""
 KEEP_RUNS = 20
-"""Ended runs that are kept for those who ask; older ones are forgotten."""
+"""Ended runs whose summaries are kept for those who ask; older ones are forgotten. Only of the last one, until
+another begins, all that was merged is kept, too."""
 
 
 class Controller:
@@ -184,9 +185,9 @@ class Controller:
         return tracker.summary if tracker else None
 
     def metrics(self, run_id: str) -> RunMetrics | None:
-        """What was merged of a run so far; to be read only."""
+        """What was merged of a run so far; to be read only. None once it is over and another one has begun."""
         tracker = self._trackers.get(run_id)
-        return tracker.record.metrics if tracker else None
+        return tracker.record.metrics if tracker and tracker.has_metrics else None
 
     @property
     def run_ids(self) -> Sequence[str]:
@@ -205,6 +206,8 @@ class Controller:
         ended = [run_id for run_id, tracker in self._trackers.items() if tracker.over.is_set()]
         for run_id in ended[:-KEEP_RUNS]:
             del self._trackers[run_id]
+        for run_id in ended[-KEEP_RUNS:]:
+            self._trackers[run_id].let_go()
 
     async def _look(self) -> None:
         """Take over the core's state for the live view, and judge thresholds, a few times a second."""

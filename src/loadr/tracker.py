@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from loadr.coordination.controller_io import Merge, RunState
 from loadr.coordination.views import AgentState, AgentView, ParticipantState, RunView
+from loadr.metrics.merge import RunMetrics
 from loadr.plan.model import ConstantVus, Plan
 from loadr.plan.usage import rows_limit
 from loadr.schedule.account import expected_count
@@ -37,6 +38,7 @@ class RunTracker:
         self._results: list[ThresholdResult] = []
         self._evaluated_at_s = 0.0
         self._late_batches = 0
+        self._last_view: LiveView | None = None  # once what it was drawn from is gone
 
     def merge(self, effect: Merge) -> None:
         """Add one batch. What comes after the end is counted and changes nothing."""
@@ -109,7 +111,18 @@ class RunTracker:
 
     def view(self) -> LiveView:
         """What people watch, as of the last `update`."""
-        return live_view(self.record, self._results)
+        return self._last_view or live_view(self.record, self._results)
+
+    @property
+    def has_metrics(self) -> bool:
+        """What was merged is still here."""
+        return self._last_view is None
+
+    def let_go(self) -> None:
+        """Of a run that is over: what was merged goes, often tens of MB; its summary and its last view stay."""
+        if self.summary is not None and self._last_view is None:
+            self._last_view = self.view()
+            self.record.metrics = RunMetrics()
 
     async def finish(self, run: RunView) -> Summary:
         """Make the summary, once. Counting what the schedule planned may take a moment and is done aside."""
@@ -119,6 +132,7 @@ class RunTracker:
         record.duration_s = record.elapsed_s
         told = tuple(f"agent {part.name} was lost" for part in run.agents.values() if part.lost_at_s is not None)
         record.notes = [note for note in run.notes if not (told and note.startswith(told))]
+        record.events = list(run.events)
         expected: dict[str, int] = {}
         if not run.stopped_by and (run.state is RunState.COMPLETE or run.absorbed):
             expected = await asyncio.to_thread(_expected, record.plan, run.changes)

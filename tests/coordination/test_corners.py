@@ -101,7 +101,7 @@ def test_a_joiner_whose_worker_dies_says_so_and_is_left_out(state: AgentRunState
     assert b.core.runs["run", 1].state is A.FAILED if ("run", 1) in b.core.runs else True
     hear_again(b)
     assert ("run", 1) not in b.core.runs
-    assert any("worker 1 was killed" in note for note in talk.run.notes)
+    assert any("worker 1 was killed" in event for event in [*talk.run.notes, *talk.run.events])
     assert talk.run.state is RunState.RUNNING
 
 
@@ -110,7 +110,7 @@ def test_a_joiner_whose_engine_ends_before_it_began_says_so(state: AgentRunState
     talk, b = joining(state)
     b.finish(0, "all workers were lost")
     hear_again(b)
-    assert any("the workers ended before the start" in note for note in talk.run.notes)
+    assert any("the workers ended before the start" in event for event in [*talk.run.notes, *talk.run.events])
     assert ("run", 1) not in b.core.runs
 
 
@@ -143,7 +143,7 @@ def test_a_joiner_that_failed_says_so_again_until_it_is_released() -> None:
     b.leave()
     b.feed(agent_io.EnginePrepared("run", 1, FaultKind.SCRIPT, "no module named foo"))
     b.come_back()
-    assert talk.run.notes == ["agent b could not join: no module named foo"]
+    assert talk.run.events == ["agent b could not join: no module named foo"]
     assert list(b.core.runs) == [("run", 2)], "it is back: it may try again"
 
 
@@ -151,14 +151,14 @@ def test_a_joiner_that_failed_says_so_again_until_it_is_released() -> None:
 def test_a_joiner_that_takes_too_long_is_left_out(state: AgentRunState) -> None:
     talk, _ = joining(state)
     talk.after(61)
-    assert any("not prepared in time" in note for note in talk.run.notes)
+    assert any("not prepared in time" in event for event in talk.run.events)
     assert talk.run.state is RunState.RUNNING and list(talk.run.agents) == ["a"]
 
 
 def test_files_that_can_not_be_fetched_leave_a_joiner_out() -> None:
     talk, b = joining(A.FETCHING)
     b.feed(agent_io.SandboxFailed("run", 1, FaultKind.DISK, "no space left on device"))
-    assert talk.run.notes == ["agent b could not join: no space left on device"]
+    assert talk.run.events == ["agent b could not join: no space left on device"]
 
 
 # --- the first agents -----------------------------------------------------------------------------------------

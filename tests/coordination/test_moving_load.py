@@ -323,7 +323,7 @@ def test_a_late_agent_takes_its_share_at_one_instant_and_nobody_else_restarts() 
     assert a.share.from_run_ns == b.share.from_run_ns == c.share.from_run_ns == run_ns(talk) + 500 * MS
     part = talk.run.agents["c"]
     assert part.joined_at_s == c.share.from_run_ns / S and part.generation == 1
-    assert "agent c joined 5.00s after the start" in talk.run.notes
+    assert "agent c joined 5.00s after the start" in talk.run.events
     assert not a.of(agent_io.StopEngine) and len(a.of(agent_io.StartEngine)) == 1
     assert c.start_ns == a.start_ns
 
@@ -368,7 +368,7 @@ def test_a_joiner_that_is_lost_in_the_middle_of_its_move_leaves_nothing_unowned(
     talk["b"].cut()
     assert_all_owned(talk, talk["a"], talk["b"])
     assert talk.run.agents.keys() == {"a", "b"}
-    assert "agent c could not join: it left: SIGTERM" in talk.run.notes
+    assert "agent c could not join: it left: SIGTERM" in talk.run.events
 
 
 def test_two_that_join_at_once_follow_each_other() -> None:
@@ -386,7 +386,7 @@ def test_a_joiner_that_can_not_prepare_costs_nothing() -> None:
     c = talk.join("c", engine=False)
     c.feed(agent_io.SandboxReady("run", 1))
     c.feed(agent_io.EnginePrepared("run", 1, agent_io.FaultKind.SCRIPT, "no module named foo"))
-    assert talk.run.notes == ["agent c could not join: no module named foo"]
+    assert talk.run.events == ["agent c could not join: no module named foo"]
     assert talk.run.agents.keys() == {"a"} and not c.core.runs
     talk.to(talk.run.start_controller_ns + 60 * S)
     talk["a"].finish(0)
@@ -434,7 +434,7 @@ def test_an_agent_that_is_asked_to_leave_hands_over_first_without_a_gap() -> Non
     talk.to(talk.run.start_controller_ns + 60 * S)
     b.finish(0)
     assert talk.run.state is RunState.COMPLETE
-    assert talk.run.notes == ["agent a was asked to leave; its share goes to others"]
+    assert talk.run.events == ["agent a was asked to leave; its share goes to others"]
 
 
 def test_a_taker_that_can_not_be_reached_keeps_nobody_from_leaving() -> None:
@@ -500,7 +500,7 @@ def test_a_change_has_one_instant_for_all_and_everybody_gets_the_whole_list() ->
     for agent in (talk["a"], talk["b"]):
         assert agent.of(agent_io.ReshareEngine)[-1].changes == (first.change, second.change)
     assert talk.run.changes == (first.change, second.change)
-    assert "rate set to 20/s at 2.50s" in talk.run.notes
+    assert "rate set to 20/s at 2.50s" in talk.run.events
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from loadr.coordination.uplink import Uplink
 from loadr.coordination.views import ParticipantState
 from loadr.schedule.ownership import to_bitmap
 
-SEEDS = 100
+SEEDS = 40
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 
 Patch = pytest.MonkeyPatch

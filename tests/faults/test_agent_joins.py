@@ -45,7 +45,8 @@ def test_an_agent_that_joins_takes_its_share_and_one_that_is_told_to_leave_hands
     assert done.agent("agent-0")["lost_at_s"] is None
     assert done.loadr["headline"].startswith("no thresholds set")
     assert max(seen.planned_s for seen in done.seen if seen.who.startswith("agent-0")) < left_s
-    assert "agent agent-0 was asked to leave; its share goes to others" in done.loadr["notes"]
+    assert "agent agent-0 was asked to leave; its share goes to others" in done.loadr["events"]
+    assert not any("was asked to leave" in note for note in done.loadr["notes"])
 
 
 def test_an_agent_that_is_restarted_in_mid_run_joins_as_another_and_no_row_is_used_twice(tmp_path: Path) -> None:

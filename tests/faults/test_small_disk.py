@@ -34,6 +34,6 @@ def test_a_full_disk_fails_the_run_before_its_start_in_the_agents_words_and_the_
         done = LiveRun(fleet, target, plan).end()
     assert failed.returncode == ExitCode.FLEET_COULD_NOT_START, failed.stdout
     said = " ".join(failed.stdout.split())
-    assert "agent small could not prepare" in said and "No space left on device" in said, said
+    assert "agent small could not prepare: no room for the plan's files" in said, said
     assert done.code == ExitCode.PASSED, done.said
     done.assert_exact()

@@ -102,6 +102,23 @@ def test_old_runs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(go())
 
 
+def test_what_was_merged_of_a_run_goes_when_another_begins_and_its_summary_and_view_stay() -> None:
+    async def go() -> None:
+        async with shells("a1") as (controller, _, _):
+            first = submit(controller, model_plan("1s"))
+            summary = await controller.wait(first)
+            view = controller.view(first)
+            assert controller.metrics(first) is not None
+            second = submit(controller, model_plan("1s"))
+            assert controller.metrics(first) is None and controller.metrics(second) is not None
+            assert controller.summary(first) is summary
+            assert view is not None and view.requests == PER_SECOND
+            assert controller.view(first) == view
+            assert (await controller.wait(second)).accounting.requests_merged == PER_SECOND
+
+    asyncio.run(go())
+
+
 def test_an_agent_that_leaves_is_told_of_and_its_share_goes_to_the_others() -> None:
     async def go() -> None:
         async with shells("a1", "a2") as (controller, agents, _):
@@ -110,7 +127,7 @@ def test_an_agent_that_leaves_is_told_of_and_its_share_goes_to_the_others() -> N
             agents[0].drain("an upgrade")
             summary = await controller.wait(run_id)
             assert (summary.exit_code, summary.verdict) == (0, "passed")
-            assert "agent a1 was asked to leave; its share goes to others" in summary.notes
+            assert "agent a1 was asked to leave; its share goes to others" in summary.events
 
 
 def test_when_the_only_agent_leaves_the_run_is_incomplete() -> None:

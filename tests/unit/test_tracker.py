@@ -70,6 +70,20 @@ def test_the_live_view_tells_what_the_core_knows_and_what_was_merged() -> None:
     }
 
 
+def test_only_a_run_that_is_over_lets_go_of_what_was_merged() -> None:
+    told = Told(plan())
+    told.merge("a1", 0, 10)
+    told.update(1.5)
+    told.tracker.let_go()
+    assert told.tracker.has_metrics and told.tracker.record.metrics.totals
+    summary = told.finish(planned=20, started=20, finished=20)
+    before = told.tracker.view()
+    told.tracker.let_go()
+    assert not told.tracker.has_metrics and not told.tracker.record.metrics.totals
+    assert before.requests == 10 and told.tracker.view() == before
+    assert told.tracker.summary is summary
+
+
 def test_the_health_of_a_new_process_under_an_old_name_is_not_taken_for_that_of_the_run() -> None:
     told = Told(plan())
     told.agents["a1"].incarnation = "another"

@@ -71,7 +71,7 @@ class ControllerRun:
         self._do = do
         self._to_unix_ms = to_unix_ms
         self._was_stopped = False  # agents were told to end: a cause in their last message is to be expected
-        self._notes = Notes(self.view.notes)
+        self._notes = Notes(self.view.notes, self.view.events)
         self._control = Control(request.plan)
         self._reports = Reports(self.view, self._notes, do)
         self.values = Exchange(self.view, self.parts, self._notes, timing)
@@ -228,7 +228,7 @@ class ControllerRun:
             self._fail_by_loss(fact, now_ns)
             return
         self.parts.leave_out(part)
-        self._notes.add(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
+        self._notes.tell(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
         self.values.away(part)
         self.moving = Moving(self.view, self.parts, self._notes, self._request.suits)
         self._arm_if_prepared(now_ns)
@@ -290,7 +290,7 @@ class ControllerRun:
             return
         view.changes = self._control.changes
         self.parts.changed()
-        self._notes.add(self._control.words(change))
+        self._notes.tell(self._control.words(change))
         self._do(io.ChangeAccepted(view.run_id, change, change.at_run_ns - run_ns))
         moving.tell_changes()
         end_ns = self._control.end_run_ns()
@@ -492,9 +492,11 @@ class ControllerRun:
 
     def _end(self, state: RunState, cause: str) -> None:
         self.view.cause = cause
-        self.values.note_end()
+        self.values.end()
         self._enter(state, None)
         self._do(io.RunEnded(self.view.run_id, state, cause))
+        if self.moving is not None:
+            self.moving.end()
         for part in self.parts:
             member = self._members.get(part.view.agent_id)
             if member is not None:

@@ -68,16 +68,22 @@ def _beyond_allowed(view: RunView, parts: Collection[Participant]) -> str:
 
 
 class Notes:
-    """What limits trust in a result, in words. They are few, and losses stand first."""
+    """What limits trust in a result, and what else happened, in words. They are few, and losses stand first."""
 
-    def __init__(self, notes: list[str]) -> None:
+    def __init__(self, notes: list[str], events: list[str]) -> None:
         self._notes = notes
+        self._events = events
         self._said: dict[str, str] = {}  # key of a part → what the notes say of its end
 
     def add(self, text: str) -> None:
         """Unless it was said, or too much was."""
         if text not in self._notes and len(self._notes) < MAX_NOTES:
             self._notes.append(text)
+
+    def tell(self, text: str) -> None:
+        """Something that happened and takes nothing from the result; unless too much did."""
+        if len(self._events) < MAX_NOTES:
+            self._events.append(text)
 
     def add_loss(self, key: str, text: str, *, is_end: bool) -> None:
         """``is_end``: it says how the part ended, in the place of what was said of that before."""

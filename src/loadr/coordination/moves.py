@@ -39,6 +39,13 @@ class Moves:
         self.from_run_ns = 0  # when the last move that was announced takes effect, or later
         self._again = False
 
+    def end(self) -> None:
+        """The run is over: nothing is published any more, and who was to be told is let go of. They hold us, and
+        the controller looks for circles of garbage rarely."""
+        self._weights = dict
+        self._publish = lambda _, __: 0
+        self._on_settled = lambda _: None
+
     def rebalance(self, now_run_ns: int, delay_ns: int) -> None:
         """Have every part own what its weight is worth, ``delay_ns`` from now on or later."""
         if self.dealer.is_moving:

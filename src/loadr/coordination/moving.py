@@ -65,6 +65,10 @@ class Moving:
         """When the last move takes effect that was announced, or later: no change may come before it."""
         return self._moves.from_run_ns
 
+    def end(self) -> None:
+        """The run is over: nothing moves any more."""
+        self._moves.end()
+
     def weights(self) -> dict[str, float]:
         """Who is to own something: parts with load that stay, and late joiners that are ready."""
         return {
@@ -164,7 +168,7 @@ class Moving:
             return
         part.view.draining = True
         if self.weights() and self._view.plan.on_agent_loss == "redistribute":
-            self._notes.add(f"agent {part.view.name} was asked to leave; its share goes to others")
+            self._notes.tell(f"agent {part.view.name} was asked to leave; its share goes to others")
             self.rebalance(now_ns)
         else:
             self._notes.add(f"agent {part.view.name} was asked to leave; nobody takes its share")
@@ -217,12 +221,12 @@ class Moving:
             return
         part.view.state = P.ARMED
         part.view.clock_bound_ns = clock_bound_ns
-        self._notes.add(f"agent {part.view.name} joined {format_short_ns(self._run_ns(now_ns))} after the start")
+        self._notes.tell(f"agent {part.view.name} joined {format_short_ns(self._run_ns(now_ns))} after the start")
         self.rebalance(now_ns)
 
     def leave_out(self, part: Participant, why: str, now_ns: int) -> None:
         """A late joiner that could not: nothing is missing without it."""
-        self._notes.add(f"agent {part.view.name} could not join: {why}")
+        self._notes.tell(f"agent {part.view.name} could not join: {why}")
         part.view.state = P.LOST
         part.view.lost_because = why
         del self._view.agents[part.view.key]

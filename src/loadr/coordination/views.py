@@ -103,7 +103,7 @@ class ParticipantView:
 
 @dataclass(slots=True)
 class RunView:
-    """One run. ``notes`` say in words what limits trust in the result."""
+    """One run. In words: ``notes`` say what limits trust in the result, ``events`` what else happened."""
 
     run_id: str
     plan: Plan
@@ -121,3 +121,4 @@ class RunView:
     teardown_fault: str = ""  # why it failed, or did not run, in words
     absorbed: bool = False  # incomplete, and the plan's policy takes it: every gap is named, and allowed
     notes: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)

@@ -261,6 +261,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     series: int
     timeline: list[ChartPoint]
     notes: list[str]
+    events: list[str] = []
 
     def metric(self, name: str) -> MetricLine | None:
         """The line of one metric, or None if it has none."""

@@ -102,6 +102,7 @@ class RunRecord:
     setup_requests: int = 0  # sent by setup, apart from the load
     teardown_requests: int = 0
     teardown_fault: str = ""  # why it failed, or was not done, in words
+    events: list[str] = field(default_factory=list)  # what else happened, in words
     changes: tuple[Change, ...] = ()  # what operators changed, ascending by instant
     absorbed: bool = False  # something may be missing, and the plan's policy takes that
 

@@ -76,6 +76,7 @@ def summarise(record: RunRecord, thresholds: Sequence[ThresholdResult]) -> Summa
         series=len(metrics.totals),
         timeline=list(_timeline(record, points)),
         notes=limits_of_trust(record, requests, accounting.requests_ledger) + metrics.notes(),
+        events=list(record.events),
     )
 
 

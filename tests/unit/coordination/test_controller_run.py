@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
+import loadr.coordination.controller
 from loadr.coordination import agent_io, controller_io
 from loadr.coordination.controller_io import RunState, StoppedBy
 from loadr.coordination.controller_run import ControllerRun
@@ -239,3 +243,20 @@ def test_files_that_an_agent_has_prepared_do_not_come_inline_in_its_next_run() -
     talk.submit(files=files, run_id="next", expect=2)
     sent = {agent: talk.said(Assignment, talk[agent])[-1].files[0].inline for agent in ("old", "new")}
     assert sent == {"old": None, "new": b"abc"}
+
+
+@pytest.mark.parametrize("state", [RunState.COMPLETE, RunState.INCOMPLETE, RunState.FAILED])
+def test_a_run_that_is_forgotten_is_gone_and_no_search_for_garbage_is_needed(
+    state: RunState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadr.coordination.controller, "KEPT_RUNS", 0)
+    talk, run = reach(state)
+    left = [weakref.ref(run), weakref.ref(run.moving), weakref.ref(run.parts)]
+    gc.disable()
+    try:
+        del run
+        assert None not in [ref() for ref in left]
+        talk.submit(run_id="next")
+        assert [ref() for ref in left] == [None, None, None]
+    finally:
+        gc.enable()

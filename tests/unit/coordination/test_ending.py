@@ -111,7 +111,7 @@ def test_a_bound_that_can_not_be_said_is_beyond_what_is_allowed() -> None:
 
 def test_losses_stand_first_and_the_last_word_of_an_end_replaces_the_one_before() -> None:
     notes: list[str] = []
-    book = Notes(notes)
+    book = Notes(notes, [])
     book.add("joined")
     book.add("joined")
     book.add_loss("a", "a was lost", is_end=True)
@@ -122,6 +122,10 @@ def test_losses_stand_first_and_the_last_word_of_an_end_replaces_the_one_before(
 
 def test_notes_are_few() -> None:
     notes: list[str] = []
+    events: list[str] = []
+    book = Notes(notes, events)
     for number in range(2 * MAX_NOTES):
-        Notes(notes).add(str(number))
-    assert len(notes) == MAX_NOTES
+        book.add(f"note {number}")
+        book.tell("an event")
+    assert notes == [f"note {number}" for number in range(MAX_NOTES)]
+    assert events == ["an event"] * MAX_NOTES

@@ -118,3 +118,15 @@ def test_what_moves_nothing_settles_and_says_nothing() -> None:
     bench = Bench()
     bench.moves.rebalance(10 * S, DELAY)
     assert bench.said == [] and bench.settled == [10 * S + DELAY]
+
+
+def test_after_the_end_nothing_is_said() -> None:
+    bench = Bench()
+    bench.add("c")
+    bench.moves.rebalance(10 * S, DELAY)
+    before = list(bench.said)
+    assert before and bench.moves.dealer.is_moving
+    bench.moves.end()
+    for key in ("a", "b"):
+        bench.moves.applied(key, 99, 10 * S, DELAY)
+    assert bench.said == before and bench.settled == []

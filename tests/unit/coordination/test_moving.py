@@ -33,7 +33,7 @@ class Bench:
         downlink = Downlink(RunRequest("run", the_plan))
         self.parts = Parts(self.view, downlink, TIMING, self.members, self._send)
         self.a, self.b = (self.parts.add(self.members[name], 1) for name in "ab")
-        self.moving = Moving(self.view, self.parts, Notes(self.view.notes), lambda labels: True)
+        self.moving = Moving(self.view, self.parts, Notes(self.view.notes, self.view.events), lambda labels: True)
         self.view.start_controller_ns = START
         for part in (self.a, self.b):
             part.view.state = P.RUNNING
@@ -146,7 +146,7 @@ def test_one_that_leaves_is_told_to_stop_when_others_own_its_share() -> None:
     bench.moving.pass_time(START + 5 * S + 500 * MS)
     assert bench.a.desired.phase is RunPhase.STOPPING and bench.moving.next_ns() is None
     bench.moving.let_go(bench.a, START + 6 * S)
-    assert len(bench.view.notes) == 1
+    assert bench.view.events == ["agent a was asked to leave; its share goes to others"] and not bench.view.notes
 
 
 def test_one_that_was_told_to_stop_goes_on_stopping_whatever_it_is_told_about_shares() -> None:
@@ -169,3 +169,12 @@ def test_a_joiner_that_is_left_out_in_the_middle_of_its_move_is_moved_away_from(
     bench.applied(bench.b, 6.2)
     assert holes(bench.moving.held.values()) == 0 and not bench.moving.is_under_way
     assert "c" not in bench.view.agents
+
+
+def test_after_the_end_of_the_run_nobody_is_told_anything() -> None:
+    bench = Bench()
+    bench.moving.end()
+    bench.b.view.state = P.LOST
+    bench.moving.gone(bench.b, START + 10 * S)
+    bench.moving.rebalance(START + 10 * S)
+    assert bench.sent == []

@@ -24,7 +24,7 @@ class Bench:
         self.did: list[Any] = []
         self.view = RunView("run", plan(), state)
         self.part = Participant(ParticipantView("a", "a", "a", "a/1", 1, 2))
-        self.reports = Reports(self.view, Notes(self.view.notes), self.did.append)
+        self.reports = Reports(self.view, Notes(self.view.notes, self.view.events), self.did.append)
 
     def batch(self, seq: int, *deltas: Any) -> None:
         batch = Metrics("run", 1, seq, (), (WireInterval(0, 1, deltas),))

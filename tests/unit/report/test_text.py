@@ -116,6 +116,16 @@ def test_names_can_not_move_the_cursor(new_run) -> None:
     assert "\x1b" not in render_text(run.summary())
 
 
+def test_what_happened_stands_apart_from_what_limits_trust(new_run) -> None:
+    run = new_run()
+    run.second(0, [5.0])
+    run.record.notes, run.record.events = ["a batch was rejected"], ["agent c joined 5.00s after the start"]
+    text = render_text(run.summary())
+    trust, events = text.index("a batch was rejected"), text.index("agent c joined")
+    assert text.lower().index("limits of trust") < trust < text.lower().index("what happened") < events
+    assert "what happened" not in render_text(new_run().summary()).lower()
+
+
 def test_a_run_that_never_started_is_two_lines(new_run) -> None:
     run = new_run()
     run.record.started_unix_ms, run.record.cause = 0, "no agent joined within 30 s"
