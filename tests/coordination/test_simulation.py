@@ -15,6 +15,7 @@ from coordination.simulator.scenario import Scenario, draw
 from loadr.coordination import agent_io
 from loadr.coordination.agent import AgentCore
 from loadr.coordination.agent_run import AgentRun
+from loadr.coordination.claims import Claims
 from loadr.coordination.clock import Conversion, PeerClock
 from loadr.coordination.controller import ControllerCore
 from loadr.coordination.dealer import Dealer
@@ -26,6 +27,7 @@ from loadr.coordination.participant import Participant
 from loadr.coordination.parts import Parts
 from loadr.coordination.timing import Timing
 from loadr.coordination.uplink import Uplink
+from loadr.coordination.values import Values
 from loadr.coordination.views import ParticipantState
 from loadr.schedule.ownership import to_bitmap
 
@@ -277,6 +279,48 @@ def the_returned_have_load(patch: Patch) -> None:
     patch.setattr(Participant, "started", running)
 
 
+def rows_are_granted_anew(patch: Patch) -> None:
+    """Rows of an agent that is lost go to others."""
+    away = Values.away
+
+    def rewind(self: Values, part: str) -> Any:
+        for name, rows in self._parts[part].granted.items() if part in self._parts else ():
+            self._next[name] = max(0, self._next[name] - rows)
+        return away(self, part)
+
+    patch.setattr(Values, "away", rewind)
+
+
+def claims_are_not_repeated(patch: Patch) -> None:
+    """On a new session an agent goes on with what is new."""
+    patch.setattr(Claims, "repeat", lambda self: [])
+
+
+def everybody_sets_up(patch: Patch) -> None:
+    """Whoever asks is told to do it."""
+    ask = Values._ask_once
+
+    def at_once(self: Values, part: str, claim: Any) -> Any:
+        self._once[claim.key].doer = ""
+        return ask(self, part, claim)
+
+    patch.setattr(Values, "_ask_once", at_once)
+
+
+def the_next_does_it_at_once(patch: Patch) -> None:
+    """When the link to the doer breaks another is told to do it, lease or not."""
+    closed = ControllerCore._closed
+
+    def give_up(self: ControllerCore, event: Any, now_ns: int) -> None:
+        stream = self._streams.get(event.link)
+        closed(self, event, now_ns)
+        if stream is not None and stream.member is not None and self._current is not None:
+            for part in self._parts_in_current(stream.member):
+                self._current.values.away(part)
+
+    patch.setattr(ControllerCore, "_closed", give_up)
+
+
 MUTANTS: list[tuple[Callable[[Patch], None], str]] = [
     (no_dedup, "I1"),
     (lease_from_receipt, "I4"),
@@ -295,6 +339,10 @@ MUTANTS: list[tuple[Callable[[Patch], None], str]] = [
     (moves_overtake, "I6"),
     (late_work_is_forgotten, "I6"),
     (the_returned_have_load, "given up"),
+    (rows_are_granted_anew, "I16"),
+    (claims_are_not_repeated, "waits for an answer"),
+    (everybody_sets_up, "is at it"),
+    (the_next_does_it_at_once, "is at it"),
 ]
 
 

@@ -84,7 +84,7 @@ def test_when_the_doer_is_lost_the_next_sets_up_and_the_others_go_on() -> None:
     for name in "bc":
         talk[name].feed(agent_io.EnginePrepared("run", 1))
     assert talk.run.state is RunState.ARMING and sorted(talk.run.agents) == ["b", "c"]
-    assert any(note.startswith("agent a was lost before the start") for note in talk.run.notes)
+    assert any(note.startswith("agent a was lost before the start") for note in talk.run.events)
     talk["a"].come_back()
     assert not talk["a"].core.runs
     for name in "bc":

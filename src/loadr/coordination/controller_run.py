@@ -228,7 +228,7 @@ class ControllerRun:
             self._fail_by_loss(fact, now_ns)
             return
         self.parts.leave_out(part)
-        self._notes.add(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
+        self._notes.tell(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
         self.values.away(part)
         self.moving = Moving(self.view, self.parts, self._notes, self._request.suits)
         self._arm_if_prepared(now_ns)
@@ -492,7 +492,7 @@ class ControllerRun:
 
     def _end(self, state: RunState, cause: str) -> None:
         self.view.cause = cause
-        self.values.note_end()
+        self.values.end()
         self._enter(state, None)
         self._do(io.RunEnded(self.view.run_id, state, cause))
         if self.moving is not None:

@@ -108,8 +108,12 @@ class Exchange:
         timeout_ns = plan.teardown.timeout_ns if plan.teardown is not None else 0
         return 2 * (timeout_ns + self._timing.lost_for(plan.lease_ns) + self._timing.stop_slack_ns)
 
-    def note_end(self) -> None:
-        """The run is over: say what is to be said of setup and teardown."""
+    def end(self) -> None:
+        """The run is over: say what is to be said of setup and teardown, and keep no value."""
+        self._note_end()
+        self._values = Values({})
+
+    def _note_end(self) -> None:
         teardown, begun = self._values.teardown, self._view.start_controller_ns is not None
         if begun and self._view.plan.teardown is not None:
             if teardown.fault:

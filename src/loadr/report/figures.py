@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loadr.units import NS_PER_MS, NS_PER_S, format_bytes, format_duration_ns, format_short_ns
-from loadr.verdict.model import MetricLine, ThresholdResult
+from loadr.verdict.model import Accounting, MetricLine, ThresholdResult
 
 NOTHING = "-"
 BYTE_METRICS = ("data_sent", "data_received")
@@ -25,6 +25,13 @@ MEANINGS = {
     "iteration_lag": "from the intended to the actual start",
 }
 _DISCERNIBLE_MS = 0.001  # histograms begin at 1 µs: what is below has no digits
+
+
+def apart_from_load(accounting: Accounting) -> str:
+    """Requests that setup and teardown have sent, in words; empty if none."""
+    sent = {"setup": accounting.setup_requests, "teardown": accounting.teardown_requests}
+    words = [f"{what} {count(n)} request{'s' * (n != 1)}" for what, n in sent.items() if n]
+    return f"apart from the load: {', '.join(words)}" if words else ""
 
 
 def meanings(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,18 @@ from importlib.resources import files
 from string import Template
 
 from loadr.report.chart import Curve, Mark, draw_chart
-from loadr.report.figures import clean, count, meanings, metric_pieces, ms, observed, percent, rate, seconds
+from loadr.report.figures import (
+    apart_from_load,
+    clean,
+    count,
+    meanings,
+    metric_pieces,
+    ms,
+    observed,
+    percent,
+    rate,
+    seconds,
+)
 from loadr.report.markup import Child, Markup, element, join
 from loadr.verdict.model import ChartPoint, MetricLine, Spread, Summary
 
@@ -321,7 +332,9 @@ def _accounting(summary: Summary) -> Markup:
         for line in accounting.scenarios
     ]
     aside = "planned = started + dropped + missed; started = finished + interrupted + lost"
-    return _section("Iterations", _table(header, rows), aside=aside)
+    words = apart_from_load(accounting)
+    apart = (element("p", words, class_="quiet small"),) if words else ()
+    return _section("Iterations", _table(header, rows), *apart, aside=aside)
 
 
 def _metrics(summary: Summary) -> Markup:

@@ -9,7 +9,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from loadr.report.figures import clean, clip, count, meanings, metric_pieces, ms, observed, percent, rate
+from loadr.report.figures import (
+    apart_from_load,
+    clean,
+    clip,
+    count,
+    meanings,
+    metric_pieces,
+    ms,
+    observed,
+    percent,
+    rate,
+)
 from loadr.report.layout import Ink, Tone, flow, table, to_ascii
 from loadr.verdict.model import AgentLine, MetricLine, RequestLine, Spread, Summary
 
@@ -205,10 +216,9 @@ def _accounting(summary: Summary, width: int, ink: Ink) -> Iterator[str]:
         for line in accounting.scenarios
     ]
     yield from _headed(header, rows, width, ink)
-    apart = {"setup": accounting.setup_requests, "teardown": accounting.teardown_requests}
-    words = [f"{what} {count(n)} request{'s' * (n != 1)}" for what, n in apart.items() if n]
+    words = apart_from_load(accounting)
     if words:
-        yield ink("dim", f"    apart from the load: {', '.join(words)}")
+        yield ink("dim", f"    {words}")
 
 
 def _agents(summary: Summary, width: int, ink: Ink) -> Iterator[str]:

@@ -37,9 +37,12 @@ class ClaimsModel:
         engine.tell(io.EngineClaim, claim)
 
     def stale(self, for_ns: int) -> list[Claim]:
-        """What nobody has answered for so long, but what only the end of the run answers."""
+        """Claims for rows and meetings that nobody has answered for so long."""
+        if self.engine.dead:
+            return []
         now = self.engine.world.now
-        return [c for c, since in self.waiting.values() if now - since > for_ns and c.key != "teardown"]
+        quick = (ClaimKind.BLOCK, ClaimKind.BARRIER)
+        return [claim for claim, since in self.waiting.values() if now - since > for_ns and claim.kind in quick]
 
     # --- what is asked --------------------------------------------------------------------------------------
 

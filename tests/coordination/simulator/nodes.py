@@ -11,7 +11,7 @@ from coordination.simulator.network import Route, Stream
 from coordination.simulator.oracle import Oracle
 from coordination.simulator.world import MS, Node, S, Violation, World
 from loadr.coordination import agent_io, controller_io
-from loadr.coordination.agent import AgentConfig, AgentCore
+from loadr.coordination.agent import AgentConfig, AgentCore, LinkState
 from loadr.coordination.controller import ControllerConfig, ControllerCore
 from loadr.coordination.dealer import holes
 from loadr.coordination.messages import (
@@ -27,6 +27,7 @@ from loadr.coordination.messages import (
 )
 
 CHUNK = 64 * 1024
+ANSWERED_NS = 10 * S
 
 
 class ControllerNode(Node):
@@ -178,6 +179,7 @@ class AgentNode(Node):
         self.applied: dict[tuple[str, str, int], int] = {}
         self.stream: Stream | None = None
         self.link = 0
+        self.online_at = 0  # when its stream was opened
         self.logs: list[str] = []
         self.alive = False
 
@@ -218,6 +220,7 @@ class AgentNode(Node):
             if self.life == life and self.alive:
                 wall = self.clock.wall_ms(self.world.now)
                 self.feed(agent_io.HealthSampled(10.0, 1 << 20, 0, 0, 0, 2, wall))
+                self._check_claims()
                 self.world.after(1000 * MS, sample)
 
         self.world.after(1000 * MS, sample)
@@ -292,6 +295,15 @@ class AgentNode(Node):
                 self.logs.append(text)
         self._check()
 
+    def _check_claims(self) -> None:
+        """I15: on a session that lives, claims for rows and meetings are answered soon."""
+        since = max(self.online_at, self._frozen_until, self.controller._frozen_until)
+        if self.core.state is not LinkState.ONLINE or self.world.now - since < ANSWERED_NS:
+            return
+        for engine in self.engines.values():
+            if stale := engine.claims.stale(ANSWERED_NS):
+                raise Violation(f"I15: {engine.who} waits for an answer to {stale}")
+
     def _mine(self, action: Any) -> Any:
         """Only for the process of now."""
         life = self.life
@@ -359,6 +371,7 @@ class AgentNode(Node):
 
         stream = Stream(self.route, (up, down), (controller_end, agent_end))
         self.stream = stream
+        self.online_at = self.world.now
         number = self.link = self.controller.accept(stream, self)
         self.feed(agent_io.LinkUp(), is_mine)
 

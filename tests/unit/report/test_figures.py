@@ -1,9 +1,11 @@
+import msgspec
 import numpy as np
 import pytest
 
 from loadr.metrics.histogram import Histogram
 from loadr.report.figures import (
     MEANINGS,
+    apart_from_load,
     clean,
     clip,
     count,
@@ -18,7 +20,7 @@ from loadr.report.figures import (
     whole_seconds,
 )
 from loadr.units import NS_PER_MS
-from loadr.verdict.model import MetricLine, ThresholdResult
+from loadr.verdict.model import Accounting, MetricLine, ThresholdResult
 
 
 def test_control_characters_never_reach_a_terminal() -> None:
@@ -121,3 +123,10 @@ def test_the_pieces_of_a_metric_are_k6s() -> None:
     vus = MetricLine(name="vus", kind="gauge", values={"value": 2.0, "min": 0.0, "max": 5.0})
     assert metric_pieces(vus) == ["2", "min=0", "max=5"]
     assert metric_pieces(MetricLine(name="checks", kind="rate", values={})) == ["no data"]
+
+
+def test_requests_of_setup_and_teardown_are_said_apart() -> None:
+    accounting = Accounting(balanced=True, requests_merged=0, requests_ledger=0, scenarios=[])
+    assert apart_from_load(accounting) == ""
+    both = msgspec.structs.replace(accounting, setup_requests=1, teardown_requests=1200)
+    assert apart_from_load(both) == "apart from the load: setup 1 request, teardown 1,200 requests"
