@@ -7,7 +7,7 @@ SEEDS ?= 1000
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-fast check format proto bench bench-fleet soak simulate lock docs clean
+.PHONY: help setup demo test test-fleet test-fast check format proto bench bench-fleet soak simulate lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -26,12 +26,12 @@ $(READY): pyproject.toml requirements/dev.lock
 demo: $(READY) ## a target, a controller, three agents, one merged result (about 30 s)
 	@$(BIN)/python examples/demo/run.py
 
-test: $(READY) ## the tests (Python is enough; what needs a Debian package is skipped with a reason)
+test: $(READY) ## the tests (Python is enough; what needs a Debian package skips, with a reason)
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e tests/docs
 
-test-faults: $(READY) ## what is killed, frozen, cut off, restarted: each row of docs/reference/failures.md (about 5 minutes)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults
+test-fleet: $(READY) ## whole fleets: files, access, values, and what is killed, frozen, cut off (about 5 minutes)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/fleet tests/faults
 
 test-fast: $(READY) ## only the tests without real fleets
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/coordination tests/interop
