@@ -72,17 +72,20 @@ def lost_at_most(
 def _due(
     plan: Plan, name: str, scenario: OpenScenario, followed: Sequence[Followed], eras: Sequence[ScenarioShare]
 ) -> int:
-    """Where courses differ an era may have begun with the earliest and ended with the latest of them."""
+    """Where courses differ an era may have begun with the earliest and ended with the latest of them. Only those
+    matter that may still have been followed when it began: by one that was over by then nothing of it was begun."""
     courses = [(_arrivals(plan, name, scenario, one.changes), one.until_run_ns) for one in followed]
-    most = max(_count_until(arrivals, until_ns) for arrivals, until_ns in courses)
     due = 0
     for era, following in zip(eras, [*eras[1:], None], strict=True):
-        first = min(_count_until(arrivals, era.from_run_ns - 1) for arrivals, _ in courses)
+        still = [(arrivals, until_ns) for arrivals, until_ns in courses if until_ns >= era.from_run_ns]
+        if not still:
+            continue
+        first = min(_count_until(arrivals, era.from_run_ns - 1) for arrivals, _ in still)
         first = max(first, era.from_iteration)
-        last = most
+        last = most = max(_count_until(arrivals, until_ns) for arrivals, until_ns in still)
         if following is not None:
             end_ns = following.from_run_ns - 1
-            last = max(_count_until(arrivals, min(end_ns, until_ns)) for arrivals, until_ns in courses)
+            last = max(_count_until(arrivals, min(end_ns, until_ns)) for arrivals, until_ns in still)
             last = min(max(last, following.from_iteration), most)
         if last > first:
             due += owned_count(era.slots, last, plan.seed, name)

@@ -78,6 +78,21 @@ def test_where_courses_differ_what_was_owned_in_turn_counts_under_each_of_them()
     assert lost_at_most(plan(), both, [replace(none, from_run_ns=0), later], {}) == {"s": 10}
 
 
+def test_a_course_that_was_over_says_nothing_of_what_was_owned_later() -> None:
+    """An agent heard 0.2 s too late that the rate is 10/s again, after 1/s, and got the whole load much later:
+    under the rate that it left then, hardly anything would have been due by now."""
+    changes = (Change(1 * S, ChangeKind.RATE, "", "1"), Change(2 * S, ChangeKind.RATE, "", "10"))
+    half, other = (share_out(plan(), {0: 1.0, 1: 1.0}, slot_count(2))[owner][0] for owner in (0, 1))
+    whole = int.from_bytes(half.slots, "little") | int.from_bytes(other.slots, "little")
+    later = replace(half, from_run_ns=4 * S, slots=whole.to_bytes(len(half.slots), "little"))
+    late = [Followed(changes[:1], int(2.2 * S)), Followed(changes, 5 * S)]
+    alone = lost_at_most(plan(), [Followed(changes, 5 * S)], [half, later], {})
+    assert alone == {"s": 26}  # half of the 31 before 4 s, and 11 from then on
+    assert lost_at_most(plan(), late, [half, later], {}) == alone
+    assert lost_at_most(plan(), late[:1], [half, later], {}) == {"s": 6}  # half of 11, and nothing from 4 s on
+    assert lost_at_most(plan(), late[:1], [later], {}) == {"s": 0}
+
+
 def test_below_its_first_iteration_a_share_leaves_things_as_they_were() -> None:
     half = share_out(plan(), {0: 1.0, 1: 1.0}, slot_count(2))[0][0]
     none = replace(half, slots=bytes(len(half.slots)), from_run_ns=2 * S, from_iteration=30)
