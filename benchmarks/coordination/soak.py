@@ -8,7 +8,8 @@ think time, as long as the soak; its faults are drawn from the seed (see soak_fa
 processes do `SHORT_RUNS` runs of two seconds: what a run took must be given back. Then everything is audited.
 
 Prints a line every 30 s, then the verdict and a small table. Exit code 1 if a promise was not kept. Logs, the
-summary, the faults as they were and all samples of memory are left in the folder. `--minutes 1` does for trying.
+summary, the faults and changes as they were and all samples of memory are left in the folder. `--minutes 1` does
+for trying.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,7 @@ class Soak:
         ]:
             shutil.copy(path, folder)
         (folder / "faults.txt").write_text("".join(f"{fault.words}\n" for fault in self.outcome.faults))
+        (folder / "changes.json").write_text(json.dumps([asdict(change) for change in self.hands.changes]))
         samples = {f"{life.role} {name} {pid}": life.samples for (name, pid), life in self.memory.lives.items()}
         (folder / "memory.json").write_text(json.dumps(samples))
 

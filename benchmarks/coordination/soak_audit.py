@@ -23,6 +23,7 @@ OVER, UNDER = 1.05, 0.95
 THINK_S = 0.15
 """An iteration of the closed scenario takes no less."""
 SPARE = 2  # requests of one second, where 5 % are few
+IN_FLIGHT = 10  # iterations of a worker that died, of which it is not known how they ended
 MOVED_S = 2.5  # after a lease: others have the share
 HEARD_S = 3.0  # changes reach who is there within this
 ALARMS = re.compile(
@@ -95,6 +96,7 @@ class Audit:
             self._closed_total(),
             self._once(),
             self._unseen(),
+            self._named_closely(),
             self._only_killed_lack(killed),
             self._never_over(),
             self._soon_back(),
@@ -167,6 +169,19 @@ class Audit:
         least = a["dropped"] + a["missed"]
         most = least + a["lost"] + a["interrupted"]
         return Check("what never came was named", least <= unseen <= most, f"{least:,} <= {unseen:,} <= {most:,}")
+
+    def _named_closely(self) -> Check:
+        """A bound that names far too much is none: a killed agent may have begun what was due between its last
+        merged second and the end of its lease, of half the load at most (two of three are never away at once)."""
+        rate = max(Counter((self._planned_ns // 10**9).tolist()).values(), default=0)
+        most = 0
+        for line in self._loadr["agents"]:
+            if line["missing_at_most"] is None:
+                most += round(rate / 2 * (line["lost_at_s"] - (line["last_acked_s"] or 0)))
+            else:
+                most += line["missing_at_most"] + IN_FLIGHT * (line["missing_at_most"] > 0)
+        lost = self._accounts["open"]["lost"]
+        return Check("no more was named lost than may be", lost <= most, f"{lost:,} <= {most:,}")
 
     def _only_killed_lack(self, killed: Counter[str]) -> Check:
         lack = Counter(

@@ -13,6 +13,7 @@ from enum import Enum
 from statistics import median_high
 
 from loadr.coordination.admission import Allowance
+from loadr.coordination.clock import MAX_DRIFT_PPM
 from loadr.coordination.messages import Ack, AgentBeat, ControllerBeat, LeaseGrant, Refused, Register
 from loadr.coordination.table import FAULT, IGNORE, Row, Table
 from loadr.coordination.timing import Timing
@@ -86,6 +87,7 @@ class Member:
     __slots__ = (
         "_beat_number",
         "_beats",
+        "_clock",
         "_echoed_ns",
         "_rtts",
         "barred_until_ns",
@@ -111,6 +113,7 @@ class Member:
         self._beats: deque[tuple[int, int]] = deque(maxlen=KEPT_BEATS)  # number, sent
         self._echoed_ns = now_ns  # when the last of our beats was sent that it has seen
         self._rtts: deque[int] = deque(maxlen=KEPT_RTTS)
+        self._clock: tuple[int, int, int] | None = None  # ours − its, the bound of that, and when it said so
 
     def begin(self, stream: Stream, now_ns: int) -> None:
         """A new session of the same process."""
@@ -143,6 +146,8 @@ class Member:
         view.rtt_ns = beat.rtt_ns
         view.clock_offset_ns = beat.clock_offset_ns
         view.clock_bound_ns = beat.clock_bound_ns
+        if beat.clock_bound_ns > 0:
+            self._clock = beat.clock_offset_ns, beat.clock_bound_ns, beat.sent_mono_ns
         if wall_unix_ms is not None and beat.wall_unix_ms:
             view.wall_error_ms = beat.wall_unix_ms - wall_unix_ms
         good = now_ns - self._echoed_ns <= timing.suspect_for(self.lease_ns)
@@ -163,6 +168,15 @@ class Member:
         """The median of the last round trips, by our own clock: one hiccup must not hold up a whole fleet, and
         who hears late is seen to where it matters."""
         return median_high(self._rtts) if self._rtts else self.view.rtt_ns
+
+    def clock_at(self, now_ns: int) -> int | None:
+        """The latest that its monotonic clock may show now, by its own last estimate; None without one."""
+        if self._clock is None:
+            return None
+        offset_ns, bound_ns, said_ns = self._clock
+        latest_ns = now_ns - offset_ns + bound_ns
+        drift_ns = -(-2 * max(0, latest_ns - said_ns) * MAX_DRIFT_PPM // 1_000_000)
+        return latest_ns + drift_ns + 1
 
     def deadline_ns(self, timing: Timing) -> int | None:
         """When its silence means something next."""

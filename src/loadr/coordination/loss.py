@@ -72,8 +72,8 @@ def lost_at_most(
 def _due(
     plan: Plan, name: str, scenario: OpenScenario, followed: Sequence[Followed], eras: Sequence[ScenarioShare]
 ) -> int:
-    """Where courses differ an era may have begun with the earliest and ended with the latest of them. Only those
-    matter that may still have been followed when it began: by one that was over by then nothing of it was begun."""
+    """Where courses differ an era may have begun with the earliest and ended with the latest of them: of those
+    that may still have been followed when it began. By one that was over by then nothing of it was begun."""
     courses = [(_arrivals(plan, name, scenario, one.changes), one.until_run_ns) for one in followed]
     due = 0
     for era, following in zip(eras, [*eras[1:], None], strict=True):

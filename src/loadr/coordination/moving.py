@@ -102,7 +102,7 @@ class Moving:
             return
         run_ns, changes = self._run_ns(now_ns), self._view.changes
         heard = self._parts.changes_in(revision)
-        late_ns = part.reach.applied(revision, changes, heard, run_ns, run_ns + part.ahead_ns(run_ns))
+        late_ns = part.reach.applied(revision, changes, heard, self._its_run_ns(part, now_ns))
         if late_ns:
             part.view.changed_late_s = max(part.view.changed_late_s, late_ns / NS_PER_S)
             text = f"agent {part.view.name} heard {format_short_ns(late_ns)} too late of a change of the run"
@@ -159,6 +159,14 @@ class Moving:
 
     def _run_ns(self, now_ns: int) -> int:
         return now_ns - (self._view.start_controller_ns or now_ns)
+
+    def _its_run_ns(self, part: Participant, now_ns: int) -> int:
+        """The latest that the timeline of a part may show now. It said how its clock stands to ours a moment ago,
+        and, once its load has begun, when that was; from its start alone the two may have drifted far apart."""
+        run_ns = self._run_ns(now_ns)
+        latest_ns = run_ns + part.ahead_ns(run_ns)
+        clock_ns, start_ns = self._parts.members[part.view.agent_id].clock_at(now_ns), part.view.start_mono_ns
+        return latest_ns if clock_ns is None or start_ns is None else min(latest_ns, clock_ns - start_ns)
 
     # --- leaving --------------------------------------------------------------------------------------------
 

@@ -38,15 +38,13 @@ class Reach:
         """Whatever it does, it does under the first ``changes`` changes, or more."""
         self._heard = changes
 
-    def applied(
-        self, revision: int, changes: Sequence[Change], heard: int, now_run_ns: int, its_run_ns: int
-    ) -> int:
-        """It has applied a revision that has ``heard`` of the changes; how late that was, in nanoseconds.
+    def applied(self, revision: int, changes: Sequence[Change], heard: int, its_run_ns: int) -> int:
+        """It has applied a revision that has ``heard`` of the changes; how late that may have been, in ns.
         ``its_run_ns``: the latest that its own timeline may show."""
         for _, share in [giving for giving in self._givings if giving[0] <= revision]:
             self.owned.append(replace(share, from_run_ns=max(share.from_run_ns, its_run_ns)))
         self._givings = [giving for giving in self._givings if giving[0] > revision]
-        late_ns = max((now_run_ns - change.at_run_ns for change in changes[self._heard : heard]), default=0)
+        late_ns = max((its_run_ns - change.at_run_ns for change in changes[self._heard : heard]), default=0)
         self._miss(changes[:heard], its_run_ns)
         self._heard = max(self._heard, heard)
         return max(0, late_ns)

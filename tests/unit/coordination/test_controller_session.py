@@ -28,6 +28,18 @@ def member() -> Member:
     return out
 
 
+def test_what_the_clock_of_an_agent_may_show_is_known_from_its_beats() -> None:
+    one = member()
+    assert one.clock_at(5 * S) is None
+    one.hear(AgentBeat(1, 900 * S), 5 * S, TIMING, None)
+    assert one.clock_at(5 * S) is None, "it knows nothing of our clock yet"
+    one.hear(AgentBeat(2, 900 * S, clock_offset_ns=-895 * S, clock_bound_ns=2 * MS), 5 * S, TIMING, None)
+    assert one.clock_at(5 * S) == 900 * S + 2 * MS + 2001  # the bound, and the drift of what may have passed
+    assert one.clock_at(7 * S) == 902 * S + 2 * MS + 2 * MS + 2001
+    one.hear(AgentBeat(3, 902 * S), 7 * S, TIMING, None)
+    assert one.clock_at(7 * S) == 902 * S + 4 * MS + 2001, "what it said last holds"
+
+
 def test_a_sound_registration_is_taken_as_it_is() -> None:
     assert refusal_of(REGISTER, stream(), 1, 1) is None
     assert refusal_of(REGISTER, stream("web", "other"), 1, 1) is None

@@ -9,7 +9,7 @@ from loadr.coordination.controller_session import Member, Stream, view_of
 from loadr.coordination.dealer import holes
 from loadr.coordination.downlink import Downlink
 from loadr.coordination.ending import Notes
-from loadr.coordination.messages import Assignment, Register, RunPhase
+from loadr.coordination.messages import AgentBeat, Assignment, Register, RunPhase
 from loadr.coordination.moving import MAX_GENERATIONS, Moving
 from loadr.coordination.participant import Participant
 from loadr.coordination.parts import Parts
@@ -57,6 +57,14 @@ class Bench:
     def applied(self, part: Participant, at_s: float) -> None:
         assert part.desired is not None
         self.moving.applied(part, part.desired.revision, START + int(at_s * S))
+
+    def clock(self, part: Participant, ahead_ns: int, at_s: float) -> None:
+        """A beat says how the clock of an agent stands to ours; its timeline is ahead of the run's by so much."""
+        now_ns = START + int(at_s * S)
+        its_ns = now_ns + 7000 * S
+        beat = AgentBeat(1, its_ns, clock_offset_ns=-7000 * S, clock_bound_ns=10_000)
+        self.members[part.view.agent_id].hear(beat, now_ns, TIMING, None)
+        part.view.start_mono_ns = START + 7000 * S - ahead_ns
 
     def join(self, at_s: float) -> Participant:
         now_ns = START + int(at_s * S)
@@ -116,12 +124,37 @@ def test_what_was_begun_before_a_change_was_heard_is_spared_from_then_on() -> No
     bench.change(ChangeKind.RATE, 5, "1")
     bench.applied(bench.a, 4.9)
     bench.applied(bench.b, 8.0)
-    assert bench.b.view.changed_late_s == 3.0 and bench.a.view.changed_late_s == 0
+    assert bench.b.view.changed_late_s == 3.009, "after 9 s two clocks may be 9 ms apart"
+    assert bench.a.view.changed_late_s == 0
     c = bench.join(20)
     assert bench.first_of(bench.a) == bench.first_of(bench.b) == 80
     bench.applied(bench.a, 20.1)
     bench.applied(bench.b, 20.1)
     assert bench.first_of(c) == 80
+
+
+def test_by_the_clock_of_an_agent_it_is_known_what_it_heard_in_time_however_long_the_run_is() -> None:
+    bench = Bench()
+    bench.change(ChangeKind.RATE, 1000, "1")
+    bench.clock(bench.a, ahead_ns=0, at_s=999.5)
+    bench.applied(bench.a, 999.6)
+    bench.applied(bench.b, 999.6)  # of b it is known only that it was no more than a second ahead
+    assert bench.a.view.changed_late_s == 0 and bench.a.reach.followed_late(bench.view.changes) == []
+    assert bench.b.view.changed_late_s == 0.6006 and bench.b.reach.followed_late(bench.view.changes)
+
+
+def test_what_was_begun_by_a_clock_that_is_ahead_is_spared() -> None:
+    bench = Bench()
+    bench.change(ChangeKind.RATE, 50, "1")
+    bench.applied(bench.b, 49.5)
+    bench.clock(bench.a, ahead_ns=700 * MS, at_s=49.5)
+    bench.a.view.clock_bound_ns = S
+    bench.applied(bench.a, 49.5)
+    assert 0.2 < bench.a.view.changed_late_s < 0.201
+    c = bench.join(52)
+    bench.applied(bench.a, 52.1)
+    bench.applied(bench.b, 52.1)
+    assert bench.first_of(c) == 502, "it was 50.2 s by its own clock"
 
 
 def test_one_that_is_gone_without_having_heard_may_have_gone_on_to_its_end() -> None:

@@ -95,7 +95,7 @@ def test_only_what_it_owned_can_be_missing() -> None:
     other = part(10)
     for each, applied in ((one, 7), (other, 6)):
         each.reach.told(7, (nothing,))
-        each.reach.applied(applied, (), 0, S, S)
+        each.reach.applied(applied, (), 0, S)
         each.lose(run(), "no beat for 11.0s", 103 * S, 104 * S)
     assert one.view.missing_at_most == 9  # up to, and without, the arrival at 2 s
     assert other.view.missing_at_most == 20  # it may never have heard that it gave everything away
