@@ -18,6 +18,7 @@ from loadr.cli.access import api_options
 from loadr.cli.faults import report_fault
 from loadr.cli.outputs import check_writable, write_output
 from loadr.cli.secrets import find_secrets
+from loadr.cli.serve import start_ahead
 from loadr.cli.values import AGENTS, SEED, VUS, address, corpus, duration_ns, pair
 from loadr.cli.values import workers as worker_count
 from loadr.errors import ArgumentInvalid
@@ -162,6 +163,8 @@ def run(
     for flag, path in (("--summary-export", summary_export), ("--report", report)):
         if path is not None:
             check_writable(path, flag)
+    if controller is None and not agents:
+        start_ahead(workers)
 
     from loadr.cli.progress import open_progress
     from loadr.plan.loader import load_plan

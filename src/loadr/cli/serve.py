@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -109,6 +110,7 @@ def agent(
 ) -> int:
     """Start an agent and join a controller."""
     _need_both(tls_cert, tls_key)
+    start_ahead(workers)
     from loadr.agent import AgentOptions, serve
 
     return serve(
@@ -127,6 +129,14 @@ def agent(
             until_stdin_ends=until_stdin_ends,
         )
     )
+
+
+def start_ahead(workers: int | None) -> None:
+    """Have the workers of this process come up while it imports its own libraries. None: one for each core."""
+    from loadr.engine.headstart import workers_ahead
+
+    count = workers or len(os.sched_getaffinity(0))
+    click.get_current_context().with_resource(workers_ahead(count))
 
 
 def _need_both(certificate: Path | None, key: Path | None) -> None:

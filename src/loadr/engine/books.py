@@ -73,3 +73,20 @@ def sum_ledgers(books: Iterable[Iterable[ScenarioLedger]]) -> tuple[ScenarioLedg
             before = sums.get(name, [0] * len(figures))
             sums[name] = [one + other for one, other in zip(before, figures, strict=True)]
     return tuple(ScenarioLedger(name, *figures) for name, figures in sums.items())
+
+
+def ledger_of(scenario: str, block: memoryview[int]) -> ScenarioLedger:
+    """What a block says. Of a worker that died in the middle of counting, the arrival of which nothing more is
+    known than that it was planned is missed: nobody starts it."""
+    planned, started, finished, interrupted, dropped, _, requests, _ = block
+    return ScenarioLedger(
+        scenario=scenario,
+        planned=planned,
+        started=started,
+        finished=finished,
+        interrupted=interrupted,
+        dropped=dropped,
+        missed=planned - started - dropped,
+        requests=requests,
+        lost=started - finished - interrupted,
+    )

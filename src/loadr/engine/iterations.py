@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from loadr.engine.books import ledger_of
 from loadr.engine.channel import ScenarioLedger
-from loadr.engine.page import FINISHED, INTERRUPTED, STARTED, ledger_of
+from loadr.engine.page import FINISHED, INTERRUPTED, STARTED
 from loadr.engine.recorder import ScenarioRecorder
 from loadr.engine.signals import IterationAborted
 from loadr.engine.vu import Vu

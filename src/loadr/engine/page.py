@@ -12,8 +12,6 @@ from __future__ import annotations
 import mmap
 import os
 
-from loadr.engine.channel import ScenarioLedger
-
 # agent → worker
 LEASE_END = 0  # CLOCK_BOOTTIME ns; nothing is dispatched at or after it; 0: never granted
 REVISION = 1  # of ownership; who has not read the order of this revision dispatches nothing
@@ -77,20 +75,3 @@ def block_of(words: memoryview[int], index: int) -> memoryview[int]:
         raise ValueError(f"a plan of more than {MAX_SCENARIOS} scenarios can not be run; cut it into several")
     first = _HEADER_WORDS + index * _BLOCK_WORDS
     return words[first : first + _BLOCK_WORDS]
-
-
-def ledger_of(scenario: str, block: memoryview[int]) -> ScenarioLedger:
-    """What a block says. Of a worker that died in the middle of counting, the arrival of which nothing more is
-    known than that it was planned is missed: nobody starts it."""
-    planned, started, finished, interrupted, dropped, _, requests, _ = block
-    return ScenarioLedger(
-        scenario=scenario,
-        planned=planned,
-        started=started,
-        finished=finished,
-        interrupted=interrupted,
-        dropped=dropped,
-        missed=planned - started - dropped,
-        requests=requests,
-        lost=started - finished - interrupted,
-    )

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from loadr.clock import boottime_ns
-from loadr.engine.books import sum_ledgers
+from loadr.engine.books import ledger_of, sum_ledgers
 from loadr.engine.channel import (
     ArmOrder,
     AroundOrder,
@@ -39,7 +39,7 @@ from loadr.engine.channel import (
 from loadr.engine.faults import Fault
 from loadr.engine.holding import Holding
 from loadr.engine.member import Member, Round
-from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION, block_of, ledger_of
+from loadr.engine.page import ALIVE_AT, LEASE_END, REVISION, block_of
 from loadr.engine.pool_events import (
     PoolArmed,
     PoolAround,

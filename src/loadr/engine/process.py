@@ -1,8 +1,7 @@
-"""One worker process, as its agent holds it: how it is spawned, spoken to, watched and killed.
+"""One worker process, as its agent holds it: how it is taken up, spoken to, watched and killed.
 
 Takes an index and two functions; gives the reports of the worker, and one call, when it is gone, that says how.
-Workers are spawned (fork + exec), never forked, and from the main thread only: the signal that makes a worker
-die with its agent follows the thread that created it.
+How it is started is in `headstart`.
 """
 
 from __future__ import annotations
@@ -10,19 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 
 from loadr.engine.channel import OrderMessage, ReportMessage, report_decoder
+from loadr.engine.headstart import Started, take
 from loadr.engine.link import Link
 from loadr.engine.page import Page
-from loadr.errors import InternalFault
-
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""numpy's library starts a thread per core when it is imported; a worker has one core, and needs none of them."""
 
 _LAST_WORDS_S = 1.0
 """How long after the death of a worker its channel may still hold messages. It ends at once, unless a script
@@ -40,13 +32,12 @@ class WorkerProcess:
         on_exit: Callable[[WorkerProcess, str], None],
     ) -> None:
         self.index = index
-        self.page = Page.create()
         self.how_ended = ""
         self._on_report = on_report
         self._on_exit = on_exit
         self._link: Link[ReportMessage] = Link(report_decoder, self._report, self._link_lost)
         self._link_up = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._started: Started | None = None
         self._pidfd = -1
         self._exited = False
         self._why_killed = ""
@@ -57,35 +48,22 @@ class WorkerProcess:
 
         Raises `OSError` if the process can not be created.
         """
-        if threading.current_thread() is not threading.main_thread():
-            raise InternalFault("workers must be spawned from the main thread")
-        ours, theirs = socket.socketpair()
-        try:
-            fds = (theirs.fileno(), self.page.fd)
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns once it has exec'ed
-                (
-                    *(sys.executable, "-P", "-m", "loadr.engine.worker"),
-                    *("--channel-fd", str(fds[0]), "--page-fd", str(fds[1]), "--parent", str(os.getpid())),
-                ),
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # what a script prints goes to the agent's stderr
-                pass_fds=fds,
-                env={**_ONE_THREAD, **os.environ},
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self._pidfd = os.pidfd_open(self._process.pid)
+        started = self._started = take()
+        self._pidfd = os.pidfd_open(started.process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._process_exited)
         self._link_up = True
-        await self._link.attach(ours)
+        await self._link.attach(started.channel)
 
     @property
     def pid(self) -> int:
         """0 before `spawn`."""
-        return self._process.pid if self._process else 0
+        return self._started.process.pid if self._started else 0
+
+    @property
+    def page(self) -> Page:
+        """Not before `spawn`, nor after `close`."""
+        assert self._started is not None
+        return self._started.page
 
     def send(self, order: OrderMessage) -> None:
         """Queue an order; ignored when the worker is gone."""
@@ -93,13 +71,14 @@ class WorkerProcess:
 
     def kill(self, why: str = "") -> None:
         """SIGKILL, if it still runs. ``why`` is added to what `on_exit` is told."""
-        if self._process is not None and not self._exited:
+        if self._started is not None and not self._exited:
             self._why_killed = self._why_killed or why
-            self._process.kill()
+            self._started.process.kill()
 
     def close(self) -> None:
         """Give back the page. Only once `gone` is set."""
-        self.page.close()
+        if self._started is not None:
+            self._started.page.close()
 
     def _report(self, message: ReportMessage) -> None:
         self._on_report(self, message)
@@ -112,8 +91,8 @@ class WorkerProcess:
             self.kill(why)  # a worker that can not be spoken to is of no use, and must not put on load
 
     def _process_exited(self) -> None:
-        assert self._process is not None
-        code = self._process.poll()
+        assert self._started is not None
+        code = self._started.process.poll()
         if code is None:
             return
         loop = asyncio.get_running_loop()

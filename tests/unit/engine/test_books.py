@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from loadr.engine.books import Reported, sum_ledgers
+from loadr.engine.books import Reported, ledger_of, sum_ledgers
 from loadr.engine.channel import ScenarioLedger
+from loadr.engine.page import (
+    DROPPED,
+    FINISHED,
+    INTERRUPTED,
+    MISSED,
+    PLANNED,
+    REQUESTS_FINISHED,
+    REQUESTS_STARTED,
+    STARTED,
+    block_of,
+    new_words,
+)
 from loadr.metrics.delta import CounterDelta, IntervalDelta
 from loadr.metrics.series import Kind, SeriesKey
 
@@ -52,3 +64,26 @@ def test_what_was_reported_without_a_scenario_is_taken_off_the_sum() -> None:
     reported.add(interval("http_reqs", 3))
     missing = reported.missing_from([ScenarioLedger("a", 5, 5, 5, 0, 0, 0, 5)])
     assert {ledger.scenario: ledger.requests for ledger in missing} == {"a": 5, "": -3}
+
+
+def test_a_block_is_read_as_a_ledger() -> None:
+    block = block_of(new_words(), 0)
+    counts = {
+        PLANNED: 20,
+        STARTED: 12,
+        FINISHED: 7,
+        INTERRUPTED: 3,
+        DROPPED: 5,
+        MISSED: 3,
+        REQUESTS_STARTED: 9,
+        REQUESTS_FINISHED: 8,
+    }
+    for word, count in counts.items():
+        block[word] = count
+    assert ledger_of("a", block) == ScenarioLedger("a", 20, 12, 7, 3, 5, 3, 9, 2)
+
+
+def test_an_arrival_that_a_worker_died_in_the_midst_of_is_missed() -> None:
+    block = block_of(new_words(), 0)
+    block[PLANNED], block[STARTED], block[FINISHED] = 4, 3, 3
+    assert ledger_of("a", block) == ScenarioLedger("a", 4, 3, 3, 0, 0, 1, 0)

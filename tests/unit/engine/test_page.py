@@ -6,21 +6,12 @@ import os
 
 import pytest
 
-from loadr.engine.channel import ScenarioLedger
 from loadr.engine.page import (
-    DROPPED,
     FINISHED,
-    INTERRUPTED,
     LEASE_END,
     MAX_SCENARIOS,
-    MISSED,
-    PLANNED,
-    REQUESTS_FINISHED,
-    REQUESTS_STARTED,
-    STARTED,
     Page,
     block_of,
-    ledger_of,
     new_words,
 )
 
@@ -51,26 +42,3 @@ def test_blocks_of_scenarios_share_no_word_with_each_other_or_with_the_header() 
 def test_a_plan_of_too_many_scenarios_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="more than 1000 scenarios"):
         block_of(new_words(), MAX_SCENARIOS)
-
-
-def test_a_block_is_read_as_a_ledger() -> None:
-    block = block_of(new_words(), 0)
-    counts = {
-        PLANNED: 20,
-        STARTED: 12,
-        FINISHED: 7,
-        INTERRUPTED: 3,
-        DROPPED: 5,
-        MISSED: 3,
-        REQUESTS_STARTED: 9,
-        REQUESTS_FINISHED: 8,
-    }
-    for word, count in counts.items():
-        block[word] = count
-    assert ledger_of("a", block) == ScenarioLedger("a", 20, 12, 7, 3, 5, 3, 9, 2)
-
-
-def test_an_arrival_that_a_worker_died_in_the_midst_of_is_missed() -> None:
-    block = block_of(new_words(), 0)
-    block[PLANNED], block[STARTED], block[FINISHED] = 4, 3, 3
-    assert ledger_of("a", block) == ScenarioLedger("a", 4, 3, 3, 0, 0, 1, 0)

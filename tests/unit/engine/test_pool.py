@@ -419,7 +419,7 @@ def test_health_is_that_of_the_workers_last_second(target: TargetProcess) -> Non
 
 
 def test_a_pool_that_can_not_come_up_raises_in_words_and_leaves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadr.engine.process.sys.executable", "/bin/false")
+    monkeypatch.setattr("loadr.engine.headstart.sys.executable", "/bin/false")
     events: list[PoolEvent] = []
 
     async def main() -> None:

@@ -90,7 +90,7 @@ def test_the_terminals_interrupt_does_not_end_it() -> None:
 
 
 def test_a_program_that_can_not_start_is_gone_with_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadr.engine.process.sys.executable", "/bin/false")
+    monkeypatch.setattr("loadr.engine.headstart.sys.executable", "/bin/false")
 
     async def main() -> None:
         watched = Watched()
@@ -101,7 +101,7 @@ def test_a_program_that_can_not_start_is_gone_with_its_code(monkeypatch: pytest.
 
 
 def test_a_program_that_does_not_exist_raises_and_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadr.engine.process.sys.executable", "/nowhere/python")
+    monkeypatch.setattr("loadr.engine.headstart.sys.executable", "/nowhere/python")
 
     async def main() -> None:
         watched = Watched()
