@@ -95,18 +95,19 @@ class ValuesDesk:
 
     def asked(self, event: PoolClaim) -> None:
         """A worker claims something."""
-        last_ticket, last_number = self._last.get((event.worker, event.key), (0, 0))
-        replaces = last_number if event.replaces and event.replaces == last_ticket else 0
-        if event.kind == ClaimKind.BARRIER:
-            self._last[event.worker, event.key] = event.ticket, self._number + 1
+        worker, claim = event.worker, event.claim
+        last_ticket, last_number = self._last.get((worker, claim.key), (0, 0))
+        replaces = last_number if claim.replaces and claim.replaces == last_ticket else 0
+        if claim.kind == ClaimKind.BARRIER:
+            self._last[worker, claim.key] = claim.ticket, self._number + 1
         self._claim(
-            (event.worker, event.ticket),
-            ClaimKind(event.kind),
-            event.key,
-            count=event.count,
-            used=event.used,
-            users=event.users,
-            timeout_ns=event.timeout_ns,
+            (worker, claim.ticket),
+            ClaimKind(claim.kind),
+            claim.key,
+            count=claim.count,
+            used=claim.used,
+            users=claim.users,
+            timeout_ns=claim.timeout_ns,
             replaces=replaces,
         )
 

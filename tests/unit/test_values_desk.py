@@ -8,6 +8,7 @@ import pytest
 
 from loadr.coordination import agent_io as io
 from loadr.coordination.messages import Claim, ClaimKind, FaultKind, Value, ValueKind
+from loadr.engine.channel import WorkerClaim
 from loadr.engine.pool_events import PoolAround, PoolClaim
 from loadr.masking import NO_SECRETS
 from loadr.plan.model import Plan
@@ -114,8 +115,8 @@ def test_a_teardown_that_could_not_begin_is_a_fault_of_it() -> None:
 
 def test_claims_of_all_workers_are_numbered_in_a_row_and_answered_by_their_tickets() -> None:
     bench = Bench(plan())
-    bench.desk.asked(PoolClaim(0, 1, 3, "users", 16, used=5))
-    bench.desk.asked(PoolClaim(1, 1, 4, "door", 2, users=3, timeout_ns=9))
+    bench.desk.asked(PoolClaim(0, WorkerClaim(1, 3, "users", 16, used=5)))
+    bench.desk.asked(PoolClaim(1, WorkerClaim(1, 4, "door", 2, users=3, timeout_ns=9)))
     first, second = bench.claims
     assert (first.number, first.kind, first.count, first.used) == (1, ClaimKind.BLOCK, 16, 5)
     assert (second.number, second.kind, second.users, second.timeout_ns) == (2, ClaimKind.BARRIER, 3, 9)
@@ -126,8 +127,8 @@ def test_claims_of_all_workers_are_numbered_in_a_row_and_answered_by_their_ticke
 
 def test_a_claim_for_those_who_wait_replaces_the_last_one_of_its_worker_and_door() -> None:
     bench = Bench(plan())
-    bench.desk.asked(PoolClaim(0, 1, 4, "door", 1))
-    bench.desk.asked(PoolClaim(1, 1, 4, "door", 1))
-    bench.desk.asked(PoolClaim(0, 2, 4, "door", 1, replaces=1))
-    bench.desk.asked(PoolClaim(1, 2, 4, "other", 1, replaces=1))
+    bench.desk.asked(PoolClaim(0, WorkerClaim(1, 4, "door", 1)))
+    bench.desk.asked(PoolClaim(1, WorkerClaim(1, 4, "door", 1)))
+    bench.desk.asked(PoolClaim(0, WorkerClaim(2, 4, "door", 1, replaces=1)))
+    bench.desk.asked(PoolClaim(1, WorkerClaim(2, 4, "other", 1, replaces=1)))
     assert [claim.replaces for claim in bench.claims] == [0, 0, 1, 0]

@@ -407,19 +407,7 @@ class WorkerPool:
                 done = report
                 self._on_event(PoolAround(done.what, done.fault, done.detail, done.result, done.requests))
             case WorkerClaim():
-                self._on_event(
-                    PoolClaim(
-                        process.index,
-                        report.ticket,
-                        report.kind,
-                        report.key,
-                        report.count,
-                        report.used,
-                        report.users,
-                        report.timeout_ns,
-                        report.replaces,
-                    )
-                )
+                self._on_event(PoolClaim(process.index, report))
             case WorkerEvent():
                 self._on_event(PoolNotice(report.kind, report.detail))
             case WorkerDone():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadr.engine.channel import ScenarioLedger
+from loadr.engine.channel import ScenarioLedger, WorkerClaim
 from loadr.metrics.delta import IntervalDelta
 
 
@@ -93,17 +93,10 @@ class PoolAround:
 
 @dataclass(frozen=True, slots=True)
 class PoolClaim:
-    """A worker asks the fleet for a value; to be answered by `WorkerPool.give` with its ``ticket``."""
+    """A worker asks the fleet for a value; to be answered by `WorkerPool.give` with the claim's ticket."""
 
     worker: int
-    ticket: int
-    kind: int
-    key: str
-    count: int
-    used: int = 0
-    users: int = 0
-    timeout_ns: int = 0
-    replaces: int = 0  # ticket of its last claim of that key
+    claim: WorkerClaim
 
 
 PoolEvent = (
