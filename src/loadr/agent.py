@@ -145,6 +145,7 @@ class Agent:
         self._link_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._left: asyncio.Future[int] | None = None
+        self._exit_code: int | None = None
         self._told_unreachable = False
         self._loop_lag_ns = 0
 
@@ -162,6 +163,8 @@ class Agent:
             except SandboxFault as fault:
                 raise ArgumentInvalid(fault.message, hint=fault.hint) from None
             self._left = loop.create_future()
+            if self._exit_code is not None:
+                return self._exit_code  # told to leave before it began
             self._pool_ready = asyncio.create_task(self._pool.spawn())
             self._keep(self._pool_ready)
             health = asyncio.create_task(self._sample_health())
@@ -248,6 +251,7 @@ class Agent:
             case io.Leave(exit_code, reason):
                 if reason:
                     self._log("info" if exit_code == 0 else "error", reason)
+                self._exit_code = exit_code
                 if self._left is not None and not self._left.done():
                     self._left.set_result(exit_code)
             case io.Log(level, text):
@@ -495,32 +499,6 @@ def own_rss_bytes() -> int:
     return pages * 4096
 
 
-# --- the process `loadr agent` -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
-    """The flags of `loadr agent`. ``join`` is HOST:PORT; ``workers`` None: one per core."""
-
-    join: str
-    name: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    workers: int | None = None
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    token_file: Path | None = None
-    insecure: bool = False
-    work_dir: Path | None = None
-    corpora: Mapping[str, Path] = field(default_factory=dict)
-    until_stdin_ends: bool = False  # for a parent that must not leave the agent behind
-
-
-def serve(options: AgentOptions) -> int:
-    """Run one agent until it is told to leave (SIGTERM, SIGINT: drain; twice: at once). The exit code."""
-    return asyncio.run(_serve(options))
-
-
 async def open_corpora(corpora: Corpora, tell: Callable[[str], None]) -> Corpora:
     """Open them in a thread; when this is cancelled, its reading ends soon. Raises as `Corpora.open`."""
     try:
@@ -529,46 +507,3 @@ async def open_corpora(corpora: Corpora, tell: Callable[[str], None]) -> Corpora
         corpora.close()
         raise
     return corpora
-
-
-async def _serve(options: AgentOptions) -> int:
-    import signal
-    import socket
-    import sys
-
-    from loadr.transport.grpc_client import GrpcDialer
-    from loadr.transport.tls import client_tls
-
-    name = options.name or f"{socket.gethostname()}-{token_hex(2)}"
-    workers = options.workers or len(os.sched_getaffinity(0))
-    dialer = GrpcDialer(
-        options.join,
-        tls=client_tls(options.tls_ca, options.tls_cert, options.tls_key),
-        insecure=options.insecure,
-        token_file=options.token_file,
-    )
-
-    def log(level: str, text: str) -> None:
-        mark = "" if level == "info" else f"{level}: "
-        print(f"loadr agent {name}: {mark}{text}", file=sys.stderr, flush=True)
-
-    corpora = await open_corpora(Corpora(options.corpora, options.work_dir), lambda text: log("info", text))
-    agent = Agent(AgentSetup(name, workers, options.labels, options.work_dir, corpora), dialer, log)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.drain, f"told to leave by {signal.Signals(number).name}")
-    if dialer.in_the_open:
-        log("warning", f"everything, tokens and secrets too, travels in plaintext to {options.join} (--insecure)")
-    if options.until_stdin_ends:
-        stdin = sys.stdin.fileno()
-
-        def look() -> None:
-            if not os.read(stdin, 4096):
-                loop.remove_reader(stdin)
-                for _ in range(2):  # at once: nobody is left who would take what is delivered
-                    agent.drain("who started it is gone")
-
-        loop.add_reader(stdin, look)
-    plural = "s" if workers != 1 else ""
-    log("info", f"joining {options.join} with {workers} worker{plural}")
-    return await agent.run()

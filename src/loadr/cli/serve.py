@@ -111,7 +111,7 @@ def agent(
     """Start an agent and join a controller."""
     _need_both(tls_cert, tls_key)
     start_ahead(workers)
-    from loadr.agent import AgentOptions, serve
+    from loadr.agent_process import AgentOptions, serve
 
     return serve(
         AgentOptions(

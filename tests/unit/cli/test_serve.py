@@ -16,7 +16,7 @@ def served(monkeypatch) -> list[SimpleNamespace]:
         calls.append(options)
         return 0
 
-    for name, options in (("loadr.api.daemon", "ControllerOptions"), ("loadr.agent", "AgentOptions")):
+    for name, options in (("loadr.api.daemon", "ControllerOptions"), ("loadr.agent_process", "AgentOptions")):
         shell = ModuleType(name)
         shell.serve = serve  # type: ignore[attr-defined]
         setattr(shell, options, SimpleNamespace)
