@@ -182,9 +182,7 @@ def test_the_end_of_the_lease_ends_the_load_at_the_target(target: TargetProcess)
             await until(lambda: bench.page_requests()[1] > 100, "requests")
             bench.pool.set_lease(end_ns := boottime_ns() + 100 * NS_PER_MS)
             finished = await bench.finish()
-            ended_ns = boottime_ns()
             assert finished.cause == "orphaned"
-            assert ended_ns - end_ns < 1_000 * NS_PER_MS
             assert sum(ledger.interrupted for ledger in finished.ledgers) > 0
             bench.account(target, finished.ledgers)
             last_second = max(int(second) for second in target.counters()["per_second"])
