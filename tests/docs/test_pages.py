@@ -18,7 +18,7 @@ WORDS = {
     ExitCode.THRESHOLD_FAILED: "threshold",
     ExitCode.INVALID: "invalid",
     ExitCode.INTERRUPTED: "interrupted",
-    ExitCode.SCRIPT_EXCEPTION: "script",
+    ExitCode.SCRIPT_EXCEPTION: "setup or teardown",
     ExitCode.ABORTED: "aborted",
     ExitCode.INCOMPLETE: "incomplete",
     ExitCode.FLEET_COULD_NOT_START: "could not start",
