@@ -68,7 +68,7 @@ def tampered(draw: st.DrawFn) -> PackedTrend:
     return trend._replace(hdr=bytes(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(sound, sound, tampered()), max_size=12))
 def test_each_trend_is_judged_as_it_would_be_alone(trends: list[PackedTrend]) -> None:
     assert at_once(trends) == [one_by_one(trend) for trend in trends]
