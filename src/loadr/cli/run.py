@@ -163,6 +163,7 @@ def run(
     for flag, path in (("--summary-export", summary_export), ("--report", report)):
         if path is not None:
             check_writable(path, flag)
+    found = find_secrets(secret, secret_file)  # no process that is started later inherits their variables
     if controller is None and not agents:
         start_ahead(workers)
 
@@ -170,7 +171,6 @@ def run(
     from loadr.plan.loader import load_plan
     from loadr.plan.overrides import with_allowed_loss
 
-    found = find_secrets(secret, secret_file)
     loaded = load_plan(
         plan,
         env=dict(env),
