@@ -230,6 +230,8 @@ class ControllerRun:
         self.parts.leave_out(part)
         self._notes.tell(f"agent {part.view.name} was lost before the start ({fact.text}); the others go on")
         self.values.away(part)
+        if self.moving is not None:
+            self.moving.end()
         self.moving = Moving(self.view, self.parts, self._notes, self._request.suits)
         self._arm_if_prepared(now_ns)
 

@@ -17,6 +17,7 @@ from loadr.coordination.messages import RunPhase
 from loadr.coordination.moves import Moves
 from loadr.coordination.participant import LOADED, Participant
 from loadr.coordination.parts import Parts
+from loadr.coordination.reach import Reach
 from loadr.coordination.views import AgentState, ParticipantState, RunView
 from loadr.plan.model import Plan
 from loadr.units import NS_PER_S, format_short_ns
@@ -47,7 +48,9 @@ class Moving:
         for key, shares in self._moves.dealer.first(
             {part.view.key: float(part.view.weight) for part in parts}
         ).items():
-            parts.by_key(key).reach.told(0, shares)
+            part = parts.by_key(key)
+            part.reach = Reach()  # nobody has begun: what was dealt before, if anything was, is owned by nobody
+            part.reach.told(0, shares)
         self._show_shares()
 
     @property

@@ -211,3 +211,12 @@ def test_after_the_end_of_the_run_nobody_is_told_anything() -> None:
     bench.moving.gone(bench.b, START + 10 * S)
     bench.moving.rebalance(START + 10 * S)
     assert bench.sent == []
+
+
+def test_who_is_dealt_with_anew_before_the_start_may_hold_that_and_nothing_of_before() -> None:
+    bench = Bench()
+    first = bench.a.reach.owned
+    bench.parts.leave_out(bench.b)
+    again = Moving(bench.view, bench.parts, Notes([], []), lambda labels: True)
+    assert [share.slots for share in first] != [share.slots for share in again.held["a"]]
+    assert bench.a.reach.owned == list(again.held["a"])
