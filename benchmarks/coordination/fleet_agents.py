@@ -73,8 +73,9 @@ def encode_message(message: messages.AgentMessage) -> bytes:
     if not isinstance(message, messages.Metrics) or message.new_series or len(message.intervals) != 1:
         return encode_agent(message)
     interval = message.intervals[0]
-    first = interval.deltas[0]
-    assert isinstance(first, messages.WireTrend)
+    first = next((delta for delta in interval.deltas if isinstance(delta, messages.WireTrend)), None)
+    if first is None:
+        return encode_agent(message)
     deltas = _deltas.get(id(first.hdr))
     if deltas is None:
         alone = replace(message, intervals=(replace(interval, t0_s=0, t1_s=0),))
