@@ -89,6 +89,7 @@ class Member:
         "_beats",
         "_clock",
         "_echoed_ns",
+        "_rtt_ns",
         "_rtts",
         "barred_until_ns",
         "good_ns",
@@ -113,6 +114,7 @@ class Member:
         self._beats: deque[tuple[int, int]] = deque(maxlen=KEPT_BEATS)  # number, sent
         self._echoed_ns = now_ns  # when the last of our beats was sent that it has seen
         self._rtts: deque[int] = deque(maxlen=KEPT_RTTS)
+        self._rtt_ns = 0  # their median
         self._clock: tuple[int, int, int] | None = None  # ours − its, the bound of that, and when it said so
 
     def begin(self, stream: Stream, now_ns: int) -> None:
@@ -134,6 +136,7 @@ class Member:
             if number == beat.echo_number:
                 self._echoed_ns = sent_ns
                 self._rtts.append(max(0, now_ns - sent_ns - (beat.sent_mono_ns - beat.echo_received_mono_ns)))
+                self._rtt_ns = median_high(self._rtts)
         self.is_leaving = beat.draining
         view = self.view
         view.last_beat_ns = now_ns
@@ -167,7 +170,7 @@ class Member:
     def rtt_ns(self) -> int:
         """The median of the last round trips, by our own clock: one hiccup must not hold up a whole fleet, and
         who hears late is seen to where it matters."""
-        return median_high(self._rtts) if self._rtts else self.view.rtt_ns
+        return self._rtt_ns if self._rtts else self.view.rtt_ns
 
     def clock_at(self, now_ns: int) -> int | None:
         """The latest that its monotonic clock may show now, by its own last estimate; None without one."""

@@ -59,10 +59,14 @@ class Moves:
             self._releases[key] = self._publish(key, kept)
         self._settle(now_run_ns, delay_ns)
 
+    def awaits(self, key: str, revision: int) -> bool:
+        """The move waits for this part to say that it has applied this revision, or an older one."""
+        wanted = self._releases.get(key)
+        return wanted is not None and revision >= wanted
+
     def applied(self, key: str, revision: int, now_run_ns: int, delay_ns: int) -> None:
         """A part says which revision it has applied."""
-        wanted = self._releases.get(key)
-        if wanted is not None and revision >= wanted:
+        if self.awaits(key, revision):
             del self._releases[key]
             self.dealer.acknowledge(key)
             self._settle(now_run_ns, delay_ns)

@@ -111,7 +111,8 @@ class Moving:
             text = f"agent {part.view.name} heard {format_short_ns(late_ns)} too late of a change of the run"
             self._notes.add(text)
             self._note_begun(part)
-        self._moves.applied(part.view.key, revision, run_ns, self._parts.delay_ns())
+        if self._moves.awaits(part.view.key, revision):  # else nobody is asked how far away they all are
+            self._moves.applied(part.view.key, revision, run_ns, self._parts.delay_ns())
 
     def _note_begun(self, part: Participant) -> None:
         late = part.reach.followed_late(self._view.changes)
