@@ -65,6 +65,9 @@ class Exchange:
         return self._values.is_doing(part.view.key)
 
     def _tell(self, answers: Iterable[Answer]) -> None:
+        answers = list(answers)
+        if not answers:
+            return  # as after nearly every event
         parts = {part.view.key: part for part in self._parts}
         for key, value in answers:
             if key in parts:
