@@ -605,7 +605,8 @@ def test_a_change_before_the_start_holds_from_the_start() -> None:
 
 def test_a_change_never_takes_effect_before_a_move_that_was_announced() -> None:
     talk = running("a", "b")
-    talk.controller._members["a"]._rtts.extend([2 * S] * 8)
+    for _ in range(8):
+        talk.controller._members["a"].took(2 * S)
     c = talk.join("c")
     assert c.share.from_run_ns == run_ns(talk) + 8 * S
     talk.controller._members["a"]._rtts.clear()

@@ -135,8 +135,7 @@ class Member:
             number, sent_ns = self._beats.popleft()
             if number == beat.echo_number:
                 self._echoed_ns = sent_ns
-                self._rtts.append(max(0, now_ns - sent_ns - (beat.sent_mono_ns - beat.echo_received_mono_ns)))
-                self._rtt_ns = median_high(self._rtts)
+                self.took(max(0, now_ns - sent_ns - (beat.sent_mono_ns - beat.echo_received_mono_ns)))
         self.is_leaving = beat.draining
         view = self.view
         view.last_beat_ns = now_ns
@@ -165,6 +164,11 @@ class Member:
         self._beat_number += 1
         self._beats.append((self._beat_number, now_ns))
         return ControllerBeat(self._beat_number, now_ns, beat.number, now_ns, grants, acks)
+
+    def took(self, rtt_ns: int) -> None:
+        """A round trip that was measured by our clock."""
+        self._rtts.append(rtt_ns)
+        self._rtt_ns = median_high(self._rtts)
 
     @property
     def rtt_ns(self) -> int:
