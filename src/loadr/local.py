@@ -36,7 +36,7 @@ LEAVE_LIMIT_S = 10.0
 TOKEN_MS = 30 * 24 * 3_600_000
 
 
-class _MemoryDialer:
+class MemoryDialer:
     """Dials the controller in this process."""
 
     def __init__(self, controller: Controller) -> None:
@@ -112,7 +112,7 @@ class LocalRun:
         corpora = await self._open_corpora()
         async with self._open() as controller:
             agent = Agent(
-                AgentSetup("local", self._workers, corpora=corpora), _MemoryDialer(controller), self._log
+                AgentSetup("local", self._workers, corpora=corpora), MemoryDialer(controller), self._log
             )
             serving = asyncio.create_task(agent.run())
             try:

@@ -13,11 +13,10 @@ import numpy as np
 
 from loadr.agent import Agent, AgentSetup
 from loadr.controller import Controller
+from loadr.local import MemoryDialer
 from loadr.metrics.series import Kind, series
 from loadr.plan.model import Plan
 from loadr.testing.engine import ModelPool, Samples
-from loadr.transport.link import AgentLink
-from loadr.transport.memory import memory_pair
 
 REQUESTS = series("http_reqs", Kind.COUNTER, scenario="s")
 PER_SECOND = 10
@@ -51,21 +50,6 @@ class Lines:
     @property
     def text(self) -> str:
         return "\n".join(f"{level}: {text}" for level, text in self.said)
-
-
-class MemoryDialer:
-    """Dials a controller in this process."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-        self._served: set[asyncio.Task[None]] = set()
-
-    async def dial(self, timeout_s: float) -> AgentLink:
-        ours, theirs = memory_pair()
-        task = asyncio.create_task(self._controller.accept(theirs))
-        self._served.add(task)
-        task.add_done_callback(self._served.discard)
-        return ours
 
 
 def model_agent(
